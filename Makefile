@@ -1,0 +1,134 @@
+# Everything a person types at this repository. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+SITE := .venv/lib/python3.11/site-packages
+# buf and protoc look for their plugins, and npm for node, on the path.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+SERVICES := identity tickets knowledge agent channels
+PACKAGES := contracts meshkit $(addprefix services/,$(SERVICES)) local $(patsubst %/pyproject.toml,%,$(wildcard gateway/pyproject.toml client/pyproject.toml simulators/pyproject.toml))
+PYPROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
+
+INSTALLED := .venv/.installed
+KAFKA := .build/kafka/.copied
+PROTOS := .build/third_party/.copied
+WEB := web-form/dist/.built
+WEB_SOURCES := $(shell find web-form -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+##@ Running
+.PHONY: up down demo
+up: $(INSTALLED) $(KAFKA) $(WEB) ## start the whole mesh and wait until it answers (DETACH=1: return then)
+	@exec $(BIN)/python -m local up $(if $(filter 1,$(DETACH)),--detach)
+
+down: ## stop a mesh that was started with DETACH=1
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
+
+.PHONY: clean
+clean: down ## stop the mesh and forget everything it kept
+	rm -rf .local
+
+##@ Proving
+.PHONY: test test-long test-python test-web check bench
+test: test-python test-web ## all tests but the long ones, and at least 85 % of our code run by them
+
+test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB)
+	$(BIN)/coverage erase
+	$(BIN)/pytest -m "not long" --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+test-web: $(WEB)
+	cd web-form && npm test
+
+test-long: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) ## the tests that `make test` leaves out: every seed of every fault
+	$(BIN)/pytest -m long
+
+check: check-python check-plan check-protos check-gateway check-web ## the quick static part: format, lint, types, layers, contracts, gateway
+
+.PHONY: check-python check-plan check-protos check-gateway check-web
+check-python: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check-plan: $(INSTALLED)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/plan
+
+check-protos: $(INSTALLED) $(PROTOS)
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf breaking --against protos/baseline.binpb
+
+check-gateway: $(INSTALLED)
+	$(BIN)/python -m gateway validate
+
+check-web: $(WEB)
+	cd web-form && npm run check
+
+bench: $(INSTALLED) $(KAFKA) $(WEB) ## measure against the baselines and write bench/RESULTS.md
+	$(BIN)/python -m bench
+
+##@ Making
+.PHONY: install third-party kafka generate web lock
+install: $(INSTALLED) ## the virtual environment, from the lock
+
+third-party: $(PROTOS) ## the protos we import, out of the packages that carry them
+
+kafka: $(KAFKA) ## the broker's jars
+
+generate: $(INSTALLED) $(PROTOS) ## Python from the contracts
+	$(BIN)/buf generate
+
+web: $(WEB) ## the web form, built
+
+lock: $(INSTALLED) ## requirements.txt anew from every pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  $(PYPROJECTS) --group dev --group bench --no-emit-package fte-contracts --no-emit-package fte-meshkit \
+	  --custom-compile-command "make lock" -o requirements.txt
+
+$(INSTALLED): requirements.txt $(PYPROJECTS)
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install the package python3.11 (with python3.11-venv), or name another with PYTHON=…" >&2; exit 1; }
+	@[ "$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = 3.11 ] || { echo "$(PYTHON) is not Python 3.11, which the lock is made for: name one with PYTHON=…" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'from importlib.metadata import version; assert version("uv") == "$(UV_VERSION)"' 2>/dev/null || $(BIN)/pip install -q uv==$(UV_VERSION)
+	$(BIN)/uv pip install -q --require-hashes --compile-bytecode -r requirements.txt
+	$(BIN)/uv pip install -q --no-deps $(addprefix -e ./,$(PACKAGES))
+	@touch $@
+
+# Only what our contracts import, and what that imports in turn.
+GOOGLE_PROTOS := $(addprefix api/,annotations http httpbody field_behavior field_info resource client launch_stage) \
+  $(addprefix rpc/,code error_details status)
+$(PROTOS): local/protos/pom.xml requirements.txt | $(INSTALLED)
+	@$(call need_maven)
+	rm -rf .build/third_party .build/maven/protos
+	@mvn -B -q -ntp -f local/protos/pom.xml process-resources
+	@for name in $(GOOGLE_PROTOS); do install -D -m 0644 $(SITE)/google/$$name.proto .build/third_party/google/$$name.proto; done
+	@touch $@
+
+$(KAFKA): local/kafka/pom.xml
+	@$(call need_maven)
+	rm -rf .build/kafka
+	@mvn -B -q -ntp -f local/kafka/pom.xml process-resources
+	@touch $@
+
+$(WEB): $(WEB_SOURCES)
+	@command -v npm >/dev/null || { echo "Node is missing: install the packages nodejs (20 or later) and npm" >&2; exit 1; }
+	cd web-form && npm ci --no-audit --no-fund --loglevel=error && npm run build
+	@touch $@
+
+define need_maven
+command -v java >/dev/null || { echo "Java is missing: install the package openjdk-17-jre-headless" >&2; exit 1; }; \
+command -v mvn >/dev/null || { echo "Maven is missing: install the package maven" >&2; exit 1; }
+endef
+
+##@ Help
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
