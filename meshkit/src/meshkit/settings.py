@@ -84,6 +84,11 @@ class ServiceSettings(BaseSettings):
         default="https://fte.local/services", min_length=1, description="who issues the services' tokens"
     )
     service_jwt_audience: str = Field(default="fte", min_length=1, description="whom the services' tokens are for")
+    service_account_namespace: str | None = Field(
+        default=None,
+        description="the Kubernetes namespace whose service accounts are our services; "
+        "unset: each service signs for itself, with a key whose id is its name",
+    )
     staff_jwt_issuer: str = Field(default="https://fte.local", min_length=1, description="who issues people's tokens")
     staff_jwt_audience: str = Field(default="fte", min_length=1, description="whom people's tokens are for")
     staff_jwks: str = Field(min_length=2, description="the company's public keys: a JWKS as JSON, or a path to one")
