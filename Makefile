@@ -63,8 +63,8 @@ check-plan: $(INSTALLED)
 
 check-protos: $(INSTALLED) $(PROTOS)
 	$(BIN)/buf lint
-	$(BIN)/buf format --diff --exit-code
-	$(BIN)/buf breaking --against protos/baseline.binpb
+	$(BIN)/buf format protos --diff --exit-code
+	$(BIN)/buf breaking protos --against protos/baseline.binpb
 
 check-gateway: $(INSTALLED)
 	$(BIN)/python -m gateway validate
@@ -85,6 +85,13 @@ kafka: $(KAFKA) ## the broker's jars
 
 generate: $(INSTALLED) $(PROTOS) ## Python from the contracts
 	$(BIN)/buf generate
+	@# The stub generator for mypy writes a file for protos without a service, too; those would describe nothing.
+	find contracts/src -name '*_pb2_grpc.pyi' ! -name '*_service_pb2_grpc.pyi' -delete
+	$(BIN)/buf build --as-file-descriptor-set -o - | $(BIN)/python contracts/build_descriptors.py
+
+.PHONY: baseline
+baseline: $(INSTALLED) $(PROTOS) ## move the baseline of `buf breaking`, on purpose: from here on, today's contracts are what callers rely on
+	$(BIN)/buf build protos --exclude-source-info -o protos/baseline.binpb
 
 web: $(WEB) ## the web form, built
 
