@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
 from local.fixtures import MakeDatabase
 from local.kafka import KafkaBroker, create_topics
 

@@ -157,9 +157,7 @@ class KafkaBroker:
         # A cluster id is a UUID in unpadded base64.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         result = subprocess.run(
-            # The first tier of the compiler only: this runs for less than a second.
-            [command[0], "-XX:TieredStopAtLevel=1", *command[len(JAVA_OPTIONS) + 1 :]]
-            + ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(settings)],
+            [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(settings)],
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,7 +4,6 @@ Works on the embedded server and on any PostgreSQL 16 or later that an operator 
 repeated; running it again mends what was changed by hand.
 """
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -83,7 +82,7 @@ def passwords() -> dict[str, str]:
 async def _connect(dsn: str) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS)
-    except (OSError, TimeoutError, asyncio.TimeoutError) as error:
+    except (OSError, TimeoutError) as error:
         raise CannotStart("PostgreSQL at DATABASE_URL does not answer: check its host and port") from error
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise CannotStart("PostgreSQL refuses the user of DATABASE_URL: check its name and password") from error
