@@ -1,11 +1,11 @@
-"""What the company's texts promise to those who read them: knowledge imports two of them, the evaluation asks the tickets."""
+"""What the company's texts promise their readers: knowledge imports two of them, the evaluation asks the tickets."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pytest
 from pydantic import (
@@ -33,7 +33,7 @@ Reason = Literal[
     "NO_ANSWER_FOUND",
 ]
 # ANSWER_OVERDUE is raised by the desk's timer: no wording of a message can call for it.
-REASONS_OF_MESSAGES = frozenset(Reason.__args__)  # type: ignore[attr-defined]  # typeshed types no Literal's arguments
+REASONS_OF_MESSAGES = frozenset(get_args(Reason))
 REASONS = REASONS_OF_MESSAGES | {"ANSWER_OVERDUE"}
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^\S[\s\S]*\S$")]
