@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
@@ -185,6 +185,14 @@ class Verifier:
         if name in (PUBLIC_NAME, STAFF_NAME):
             raise ValueError("sub")
         return name
+
+
+class Tokens(Protocol):
+    """Where a channel gets the token for each call."""
+
+    def token(self) -> str:
+        """A token that is good now. Raises Unavailable when there is none to be had."""
+        ...
 
 
 class TokenSource:

@@ -1,0 +1,56 @@
+"""Requests are held to the limits that stand in their contract (protovalidate)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.message import Message
+from protovalidate import Validator
+
+from meshkit.errors import InvalidArgument, Violation
+
+_validator = Validator()
+_collect = _validator.collect_violations
+
+
+def warm(message_types: Iterable[type[Message]]) -> None:
+    """Compiles the rules of these types now: the first message of a type would wait some ten milliseconds for it.
+
+    Raises protovalidate's CompilationError for a rule that cannot work, so that a server with one does not start.
+    """
+    for message_type in message_types:
+        _collect(message_type())
+
+
+def check(message: Message) -> None:
+    """Raises InvalidArgument with every violation of the contract's rules: the field's path, the rule, the mend."""
+    found = _collect(message)
+    if found:
+        violations = [Violation(_path(each.proto.field), _rule(each.proto)) for each in found]
+        first = violations[0]
+        message_text = f"{first.field}: {first.description}" if first.field else first.description
+        if len(violations) > 1:
+            message_text += f" (and {len(violations) - 1} more)"
+        raise InvalidArgument(message_text, violations=violations)
+
+
+def _rule(violation: Any) -> str:
+    text = str(violation.message) or f"breaks the rule {violation.rule_id}"
+    if violation.for_key:
+        text += " (the key)"
+    return text
+
+
+def _path(field: Any) -> str:
+    """A field's path as a caller would write it: `messages[2].text`, `labels["a"]`; empty for the whole message."""
+    if field is None:
+        return ""
+    path = ""
+    for element in field.elements:
+        path += ("." if path else "") + element.field_name
+        subscript = element.subscript
+        if subscript is not None:
+            key = subscript.value
+            path += f'["{key}"]' if isinstance(key, str) else f"[{str(key).lower()}]"
+    return path

@@ -1,0 +1,54 @@
+"""The echo service: what the kit's tests and benchmark serve and call."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from meshkit.server import Door
+from meshkit.testing import compile_proto
+
+_HERE = Path(__file__).parent
+_THIRD_PARTY = _HERE.parents[1] / ".build" / "third_party"
+
+with tempfile.TemporaryDirectory() as _folder:
+    echo_pb2, echo_pb2_grpc = compile_proto(_HERE / "echo.proto", Path(_folder), include=[_THIRD_PARTY])
+
+SERVICE = "meshkit.echo.v1.EchoService"
+SAY, REPEAT, JOIN, CHAT = (f"/{SERVICE}/{name}" for name in ("Say", "Repeat", "Join", "Chat"))
+METHODS = (SAY, REPEAT, JOIN, CHAT)
+OPEN_TO_ALL = dict.fromkeys(METHODS, frozenset({"public"}))
+
+
+class Echo(echo_pb2_grpc.EchoServiceServicer):  # type: ignore[misc, name-defined] # generated at test time
+    async def Say(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's spelling
+        return echo_pb2.SayResponse(text=request.text)
+
+    async def Repeat(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        for _ in range(request.times):
+            yield echo_pb2.SayResponse(text=request.text)
+
+    async def Join(self, requests: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+        return echo_pb2.SayResponse(text=" ".join([request.text async for request in requests]))
+
+    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async for request in requests:
+            yield echo_pb2.SayResponse(text=request.text)
+
+
+def door(servicer: object | None = None) -> Door:
+    return Door(
+        echo_pb2_grpc.add_EchoServiceServicer_to_server,
+        servicer or Echo(),
+        echo_pb2.DESCRIPTOR.services_by_name["EchoService"],
+    )
+
+
+def stub(channel: Any) -> Any:
+    return echo_pb2_grpc.EchoServiceStub(channel)
+
+
+def say(text: str = "hello", **fields: Any) -> Any:
+    return echo_pb2.SayRequest(text=text, **fields)
