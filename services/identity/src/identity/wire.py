@@ -1,0 +1,48 @@
+"""Proto ⇄ model."""
+
+from fte.identity.v1 import customer_pb2 as pb
+from identity.errors import InvalidIdentifier
+from identity.model import Customer, Identifier, IdentifierType, normalise
+from meshkit.ids import ResourceName
+from meshkit.timestamps import timestamp
+
+CUSTOMERS = ResourceName("customers")
+
+_TYPES = {
+    pb.IDENTIFIER_TYPE_EMAIL: IdentifierType.EMAIL,
+    pb.IDENTIFIER_TYPE_PHONE: IdentifierType.PHONE,
+}
+_WIRE_TYPES = {type_: number for number, type_ in _TYPES.items()}
+
+
+def identifier_from_wire(message: pb.Identifier, *, verified: bool, phone_region: str | None) -> Identifier:
+    """Returns the normalised identifier. Raises InvalidIdentifier."""
+    return normalise(_TYPES[message.type], message.value, verified=verified, phone_region=phone_region)
+
+
+def identifier_from_text(text: str, *, phone_region: str | None) -> Identifier:
+    """Returns the identifier that a person typed as a filter: an address if it has an @, else a number."""
+    type_ = IdentifierType.EMAIL if "@" in text else IdentifierType.PHONE
+    try:
+        return normalise(type_, text, phone_region=phone_region)
+    except InvalidIdentifier as error:
+        raise InvalidIdentifier(error.violations[0].description, field="identifier") from error
+
+
+def identifier_type_to_wire(type_: IdentifierType) -> pb.IdentifierType.ValueType:
+    """Returns the contract's word for a sort of identifier."""
+    return _WIRE_TYPES[type_]
+
+
+def customer_to_wire(customer: Customer) -> pb.Customer:
+    """Returns the customer as the contract shows it."""
+    return pb.Customer(
+        name=CUSTOMERS.format(customer.id),
+        display_name=customer.display_name,
+        identifiers=[
+            pb.Identifier(type=_WIRE_TYPES[identifier.type], value=identifier.value, verified=identifier.verified)
+            for identifier in customer.identifiers
+        ],
+        create_time=timestamp(customer.create_time),
+        update_time=timestamp(customer.update_time),
+    )
