@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def timestamp(time: datetime) -> Timestamp:
-    """The time as protobuf carries it. Raises ValueError for a time without a zone: which moment it is, nobody knows."""
+    """The time as protobuf carries it. Raises ValueError for a time without a zone: nobody knows which moment it is."""
     if time.tzinfo is None:
         raise ValueError("a time on the wire needs its zone")
     message = Timestamp()

@@ -56,7 +56,7 @@ class Customer:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Someone writes from this identifier and calls themselves so; `identifier.verified` if a provider vouches for it."""
+    """Someone writes from this identifier, and calls themselves so; `verified` if a provider vouches for it."""
 
     identifier: Identifier
     display_name: str
