@@ -11,6 +11,7 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 SITE := .venv/lib/python3.11/site-packages
 # buf and protoc look for their plugins, and npm for node, on the path.
+export FTE_PORT_OFFSET FTE_STATE_DIR
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SERVICES := identity tickets knowledge agent channels
@@ -32,8 +33,8 @@ down: ## stop a mesh that was started with DETACH=1
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
 .PHONY: clean
-clean: down ## stop the mesh and forget everything it kept
-	rm -rf .local
+clean: ## stop the mesh and forget everything it kept
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi
 
 ##@ Proving
 .PHONY: test test-long test-python test-web check bench

@@ -13,13 +13,12 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from local.asyncs import run_blocking
 from local.errors import CannotStart
+from local.parts import Part
 from local.paths import BUILD, ROOT
 from local.ports import HOST, answers
 from local.processes import Child, find_program, spawn
 
 FORMAT_SECONDS = 60
-START_SECONDS = 60
-STOP_SECONDS = 20
 REQUEST_MILLISECONDS = 10_000
 JAVA_OPTIONS = (
     "-server",
@@ -45,23 +44,31 @@ class Topic(Protocol):
     def retention_ms(self) -> int | None: ...
 
 
-class KafkaBroker:
+class KafkaBroker(Part):
     """One broker with its own folder and ports; the folder is made on the first start and kept."""
 
+    stop_seconds = 20
+
     def __init__(self, directory: Path, port: int, controller_port: int, *, log: Path | None = None) -> None:
+        self._directory = directory.resolve()
+        super().__init__("Kafka", log or self._directory / "kafka.log")
         self.port = port
         self.controller_port = controller_port
-        self._directory = directory.resolve()
-        self._log = log or self._directory / "kafka.log"
-        self._child: Child | None = None
 
     @property
     def bootstrap_servers(self) -> str:
         """The address that clients are given."""
         return f"{HOST}:{self.port}"
 
-    def start(self) -> None:
-        """Start the broker, formatting its storage first if there is none, and return once it answers."""
+    def create_topics(self, topics: Iterable[Topic]) -> None:
+        """Make the topics that are not there yet: `create_topics` for callers outside an event loop."""
+        run_blocking(create_topics(self.bootstrap_servers, topics))
+
+    def remove(self) -> None:
+        """Delete the data of a broker that is not running."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _spawn(self) -> Child:
         java = find_program("java", package="openjdk-17-jre-headless")
         if not (BUILD / "kafka" / "libs").is_dir():
             raise CannotStart("Kafka's jars are missing: run make kafka")
@@ -75,45 +82,15 @@ class KafkaBroker:
             f"{BUILD / 'kafka' / 'libs'}/*",
         ]
         self._format_storage(command, settings)
-        self._child = spawn(
-            "Kafka",
+        return spawn(
+            self.name,
             [*command, "kafka.Kafka", settings],
             environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-            log=self._log,
+            log=self.log,
             working_directory=self._directory,
         )
-        try:
-            self._child.wait_ready(self._answers, START_SECONDS)
-        except CannotStart:
-            self.stop()
-            raise
 
-    def stop(self) -> None:
-        """Shut the broker down cleanly; nothing happens when it is not running."""
-        if self._child is not None:
-            self._child.stop(STOP_SECONDS)
-
-    def crash(self) -> None:
-        """End the broker at once, as a crash would; the next start recovers its log."""
-        if self._child is not None:
-            self._child.kill()
-
-    @property
-    def child(self) -> Child:
-        """The broker's process; `RuntimeError` before the first start."""
-        if self._child is None:
-            raise RuntimeError("Kafka was not started")
-        return self._child
-
-    def create_topics(self, topics: Iterable[Topic]) -> None:
-        """Make the topics that are not there yet: `create_topics` for callers outside an event loop."""
-        run_blocking(create_topics(self.bootstrap_servers, topics))
-
-    def remove(self) -> None:
-        """Delete the data of a broker that is not running."""
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-    def _answers(self) -> bool:
+    def _ready(self) -> bool:
         # The port first: a client's failing connection costs more, and each writes an error to the log.
         return answers(self.port) and run_blocking(_describes_itself(self.bootstrap_servers))
 
@@ -165,9 +142,9 @@ class KafkaBroker:
             timeout=FORMAT_SECONDS,
         )
         if result.returncode != 0:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            self._log.write_text(result.stdout)
-            raise CannotStart(f"Kafka could not format its storage {self._storage}: see {self._log}")
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_text(result.stdout)
+            raise CannotStart(f"Kafka could not format its storage {self._storage}: see {self.log}")
 
 
 async def create_topics(bootstrap_servers: str, topics: Iterable[Topic]) -> None:

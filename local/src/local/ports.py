@@ -2,6 +2,7 @@
 
 import random
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +11,7 @@ from local.errors import CannotStart
 
 HOST = "127.0.0.1"
 SERVICES = ("identity", "tickets", "knowledge", "agent", "channels")
+LOOK_SECONDS = 0.1
 OFFSET_MAX = 24_000
 # Below the range that Linux takes the near end of outgoing connections from (ip_local_port_range): a port that a
 # stopped service will want again cannot be lost to a connection in between.
@@ -67,14 +69,17 @@ class Ports:
         for service, port in self.metrics.items():
             yield f"{service} (metrics)", port
 
-    def require_free(self) -> None:
-        """Raise `CannotStart` naming the first port that somebody listens on."""
+    def require_free(self, wait_seconds: float = 0) -> None:
+        """Raise `CannotStart` naming the first port that somebody still listens on after the wait."""
+        deadline = time.monotonic() + wait_seconds
         for use, port in self.each():
-            if not is_free(port):
-                raise CannotStart(
-                    f"Port {port}, which {use} needs, is in use: stop what listens there, "
-                    "or set FTE_PORT_OFFSET (for example 1000) to shift every port of this mesh"
-                )
+            while not is_free(port):
+                if time.monotonic() >= deadline:
+                    raise CannotStart(
+                        f"Port {port}, which {use} needs, is in use: stop what listens there, "
+                        "or set FTE_PORT_OFFSET (for example 1000) to shift every port of this mesh"
+                    )
+                time.sleep(LOOK_SECONDS)
 
 
 def parse_offset(text: str) -> int:

@@ -18,13 +18,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from local.errors import CannotStart
+from local.parts import Part
 from local.ports import HOST
 from local.processes import Child, User, spawn
 
 SUPERUSER = "postgres"
 INITDB_SECONDS = 60
-START_SECONDS = 60
-STOP_SECONDS = 30
 # Where root keeps what the unprivileged server must reach, when the checkout lies in a folder only root can enter.
 SHARED_HOME = Path("/var/lib/fte-local")
 
@@ -52,57 +51,23 @@ WITHOUT_DURABILITY: Mapping[str, str] = {
 }
 
 
-class Postgres:
+class Postgres(Part):
     """One server with its own folder and port; the folder is made on the first start and kept."""
+
+    stop_seconds = 30
+    # "Fast shutdown": sessions are ended, the data is written, no recovery at the next start.
+    stop_signal = signal.SIGINT
+    # "Immediate shutdown", and not SIGKILL: the server's children hold its shared memory and must end with it.
+    crash_signal = signal.SIGQUIT
 
     def __init__(
         self, directory: Path, port: int, *, log: Path | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
+        super().__init__("PostgreSQL", log or directory / "postgres.log")
         self.port = port
         self._user = _unprivileged_user()
         self._directory = _reachable_directory(directory.resolve(), self._user)
-        self._log = log or directory / "postgres.log"
         self._settings = {**SETTINGS, **(settings or {})}
-        self._child: Child | None = None
-
-    def start(self) -> None:
-        """Start the server, making its data folder first if there is none, and return once it accepts connections."""
-        install = _installation(self._user)
-        self._create_cluster(install)
-        self._write_settings()
-        # "Fast shutdown" (SIGINT): sessions are ended, the data is written, no recovery at the next start.
-        child = spawn(
-            "PostgreSQL",
-            [install / "bin" / "postgres", "-D", self._data],
-            environment=_environment(),
-            log=self._log,
-            user=self._user,
-            death_signal=signal.SIGINT,
-        )
-        self._child = child
-        try:
-            child.wait_ready(lambda: self._accepts_connections(child.pid), START_SECONDS)
-        except CannotStart:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """End every session and write the data out; nothing happens when the server is not running."""
-        if self._child is not None:
-            self._child.stop(STOP_SECONDS, signal.SIGINT)
-
-    def crash(self) -> None:
-        """End the server at once without writing the data out, as a crash would; the next start recovers."""
-        if self._child is not None:
-            # SIGQUIT and not SIGKILL: the server's own children hold the shared memory and must end with it.
-            self._child.stop(STOP_SECONDS, signal.SIGQUIT)
-
-    @property
-    def child(self) -> Child:
-        """The server's process; `RuntimeError` before the first start."""
-        if self._child is None:
-            raise RuntimeError("PostgreSQL was not started")
-        return self._child
 
     def dsn(self, database: str = "postgres") -> str:
         """The superuser's address of a database."""
@@ -116,6 +81,28 @@ class Postgres:
     @property
     def _data(self) -> Path:
         return self._directory / "data"
+
+    def _spawn(self) -> Child:
+        install = _installation(self._user)
+        self._create_cluster(install)
+        self._write_settings()
+        return spawn(
+            self.name,
+            [install / "bin" / "postgres", "-D", self._data],
+            environment=_environment(),
+            log=self.log,
+            user=self._user,
+            death_signal=self.stop_signal,
+        )
+
+    def _ready(self) -> bool:
+        # The last line of postmaster.pid is the server's own word, and the first says which server speaks;
+        # a connection attempt could be answered by another server on the same port.
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
 
     def _create_cluster(self, install: Path) -> None:
         if (self._data / "PG_VERSION").exists():
@@ -156,9 +143,9 @@ class Postgres:
             extra_groups=[] if self._user else None,
         )
         if result.returncode != 0:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            self._log.write_text(result.stdout)
-            raise CannotStart(f"PostgreSQL could not make its data folder {self._directory}: see {self._log}")
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_text(result.stdout)
+            raise CannotStart(f"PostgreSQL could not make its data folder {self._directory}: see {self.log}")
         unfinished.rename(self._data)
 
     def _write_settings(self) -> None:
@@ -172,15 +159,6 @@ class Postgres:
         # Read after postgresql.conf, and written by nobody else: nothing here is ever set by ALTER SYSTEM.
         written = self._data / "postgresql.auto.conf"
         written.write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
-
-    def _accepts_connections(self, pid: int) -> bool:
-        # The last line of postmaster.pid is the server's own word, and the first says which server speaks;
-        # a connection attempt could be answered by another server on the same port.
-        try:
-            lines = (self._data / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return False
-        return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def _environment() -> dict[str, str]:

@@ -77,10 +77,17 @@ class Child:
         self.kill()
         return False
 
-    def wait_ready(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
-        """Wait until `ready()` holds; raise `PartDied` when the process ends first, `CannotStart` after the time."""
+    def wait_ready(
+        self, ready: Callable[[], bool], timeout_seconds: float, wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Wait until `ready()` holds.
+
+        Raises `PartDied` when the process ends first, `CannotStart` after the time, or once `wanted()` no longer holds.
+        """
         deadline = time.monotonic() + timeout_seconds
         while not ready():
+            if not wanted():
+                raise CannotStart(f"{self.name} was stopped before it was ready")
             if not self.running:
                 raise PartDied(f"{self.name} ended with exit code {self.exit_code} before it was ready: see {self.log}")
             if time.monotonic() > deadline:
