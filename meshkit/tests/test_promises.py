@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from meshkit.promises import StatusTokens
+
+TOKENS = StatusTokens("a key of 16 characters or more")
+
+
+@given(st.text(max_size=40))
+def test_a_token_proves_its_reference(reference: str) -> None:
+    assert TOKENS.proves(reference, TOKENS.issue(reference))
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_a_token_proves_no_other_reference(one: str, other: str) -> None:
+    assert TOKENS.proves(other, TOKENS.issue(one)) == (one == other)
+
+
+@pytest.mark.parametrize("token", ["", "A", "ü", "\ud800", "A" * 43, "A" * 9000])
+def test_what_we_did_not_issue_proves_nothing(token: str) -> None:
+    assert not TOKENS.proves("TKT-7K3Q9V", token)
+
+
+def test_a_token_under_another_key_proves_nothing() -> None:
+    assert not TOKENS.proves("TKT-7K3Q9V", StatusTokens("another key of enough length").issue("TKT-7K3Q9V"))
+
+
+def test_a_token_carries_256_bits_without_padding() -> None:
+    token = TOKENS.issue("TKT-7K3Q9V")
+    assert "=" not in token
+    assert len(base64.urlsafe_b64decode(token + "=")) == 32
+
+
+def test_a_secret_setting_is_taken_as_the_key() -> None:
+    assert StatusTokens(SecretStr("a key of 16 characters or more")).issue("x") == TOKENS.issue("x")
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="16"):
+        StatusTokens("short")
