@@ -39,6 +39,7 @@ class Failure(Exception):
 
     A subclass sets `kind` and `reason` (UPPER_SNAKE, a value of its contract's enum). `message`, `facts` and
     `violations` reach the caller: no customer's words, no addresses of the mesh, no text of another exception.
+    `retry_after_seconds`, when it is known, tells the caller of an UNAVAILABLE or EXHAUSTED how long to wait.
     """
 
     kind: ClassVar[Kind]
@@ -50,11 +51,13 @@ class Failure(Exception):
         *,
         facts: Mapping[str, str] | None = None,
         violations: Sequence[Violation] = (),
+        retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.facts: dict[str, str] = dict(facts or {})
         self.violations: tuple[Violation, ...] = tuple(violations)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidArgument(Failure):

@@ -31,7 +31,7 @@ _CODES: Mapping[Kind, grpc.StatusCode] = {
     Kind.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
 }
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
-_RETRY_AFTER_SECONDS = 1
+_RETRY_AFTER_SECONDS = 1.0
 # Status details travel as one HTTP/2 header, and peers refuse headers of more than 8 KiB.
 _VIOLATION_BYTES_MAX = 4000
 
@@ -52,7 +52,8 @@ def to_status(failure: Failure, domain: str, request_id: str) -> status_pb2.Stat
         status.details.add().Pack(_bad_request(failure.violations))
     if failure.kind in (Kind.UNAVAILABLE, Kind.EXHAUSTED):
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromSeconds(_RETRY_AFTER_SECONDS)
+        seconds = _RETRY_AFTER_SECONDS if failure.retry_after_seconds is None else failure.retry_after_seconds
+        retry.retry_delay.FromMilliseconds(round(seconds * 1000))
         status.details.add().Pack(retry)
     return status
 
