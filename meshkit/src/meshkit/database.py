@@ -25,7 +25,18 @@ else:
 
 Hook: TypeAlias = Callable[[], None]
 
-_hooks: contextvars.ContextVar[dict[Hook, None] | None] = contextvars.ContextVar("after_commit", default=None)
+
+class _Transaction:
+    """What waits for a transaction's commit; a dict, because a set would not keep the order."""
+
+    __slots__ = ("database", "hooks")
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.hooks: dict[Hook, None] = {}
+
+
+_transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar("transaction", default=None)
 
 # Postgres is away, going away, or refusing work for want of room: whatever was asked may be asked again later.
 _ABSENT = (
@@ -62,9 +73,16 @@ def on_commit(callback: Hook) -> None:
     Outside `Database.transaction` it does nothing: there is no commit to wait for. Registering the same callback
     again within one transaction still runs it once. Callbacks must be quick and must not raise.
     """
-    hooks = _hooks.get()
-    if hooks is not None:
-        hooks[callback] = None
+    transaction = _transaction.get()
+    if transaction is not None:
+        transaction.hooks[callback] = None
+
+
+def announce_on_commit() -> None:
+    """Tell the listeners of the current transaction's database, once it has committed, that the outbox has grown."""
+    transaction = _transaction.get()
+    if transaction is not None:
+        transaction.hooks[transaction.database.announce] = None
 
 
 class Database:
@@ -92,13 +110,14 @@ class Database:
         self.pool_min = pool_min
         self.pool_max = pool_max
         self.timeout_seconds = timeout_seconds
-        self._schema = schema
+        self.schema = schema
         self._vectors = vectors
+        self._listeners: list[Hook] = []
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
         """Connect `pool_min` connections, so that a wrong address or password shows at start."""
-        settings = {} if self._schema is None else {"search_path": f'"{self._schema}", ext'}
+        settings = {} if self.schema is None else {"search_path": f'"{self.schema}", ext'}
         try:
             self._pool = await asyncpg.create_pool(
                 self._dsn,
@@ -126,6 +145,15 @@ class Database:
             await asyncio.wait_for(pool.close(), self.timeout_seconds)
         except TimeoutError:
             pool.terminate()
+
+    def subscribe(self, listener: Hook) -> None:
+        """Call the listener after each transaction of this process that wrote to the outbox."""
+        self._listeners.append(listener)
+
+    def announce(self) -> None:
+        """Tell the listeners that the outbox has grown."""
+        for listener in self._listeners:
+            listener()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -166,14 +194,14 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside one transaction: commits at the end, rolls back on any exception, then runs the hooks."""
         async with self.connection() as connection:
-            hooks: dict[Hook, None] = {}
-            token = _hooks.set(hooks)
+            transaction = _Transaction(self)
+            token = _transaction.set(transaction)
             try:
                 async with connection.transaction():
                     yield connection
             finally:
-                _hooks.reset(token)
-        for hook in hooks:
+                _transaction.reset(token)
+        for hook in transaction.hooks:
             hook()
 
     async def _prepare_connection(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:

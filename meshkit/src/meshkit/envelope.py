@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 
 from meshkit.context import Call
 from meshkit.ids import uuid7
+from meshkit.interceptors.correlation import is_request_id, is_traceparent
 
 M = TypeVar("M")
 
@@ -189,6 +190,7 @@ def _identifier(headers: Mapping[str, bytes]) -> uuid.UUID:
 
 
 def _received(record: Record, headers: Mapping[str, bytes], identifier: uuid.UUID, message: M) -> Received[M]:
+    traceparent, request_id = _text(headers, "traceparent"), _text(headers, "x-request-id")
     return Received(
         id=identifier,
         type=_text(headers, "ce_type"),
@@ -197,8 +199,8 @@ def _received(record: Record, headers: Mapping[str, bytes], identifier: uuid.UUI
         subject=_text(headers, "ce_subject"),
         key="" if record.key is None else record.key.decode("utf-8", "replace"),
         message=message,
-        traceparent=_text(headers, "traceparent") or None,
-        request_id=_text(headers, "x-request-id"),
+        traceparent=traceparent if is_traceparent(traceparent) else None,
+        request_id=request_id if is_request_id(request_id) else "",
         sequence=_number(headers, "sequence"),
         redrive=_number(headers, "redrive") or 0,
         topic=record.topic,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshkit import context
 from meshkit.clock import Clock, SystemClock
-from meshkit.database import Hook, on_commit
+from meshkit.database import announce_on_commit
 from meshkit.envelope import Event, Headers, encode_headers
 
 if TYPE_CHECKING:
@@ -27,6 +27,16 @@ delete from outbox using oldest where outbox.id = oldest.id and oldest.published
 _PRUNE_BATCH = 5000
 
 
+class OutboxRow(NamedTuple):
+    """The columns of one event in the outbox, in the order of the insert; its headers are two arrays of one length."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    header_names: tuple[str, ...]
+    header_values: tuple[bytes, ...]
+
+
 class Outbox:
     """Where a service leaves the facts it publishes; `source` is its name in them (`/fte/tickets`).
 
@@ -37,10 +47,12 @@ class Outbox:
     def __init__(self, source: str, *, clock: Clock | None = None) -> None:
         self.source = source
         self._clock = clock or SystemClock()
-        self._listeners: list[Hook] = []
 
-    async def publish(self, connection: Connection, event: Event) -> None:
-        """Write the event in the connection's transaction, with the current call's request id and trace.
+    def row(self, event: Event) -> OutboxRow:
+        """What `publish` writes, with the current call's request id and trace.
+
+        For a hot path that inserts the event within a statement of its own: one round trip less. It inserts these
+        columns into the same table, and calls `Database.announce` after its commit.
 
         Errors: `ValueError` for a value above `VALUE_BYTES_MAX`, which no broker would take.
         """
@@ -48,17 +60,22 @@ class Outbox:
         if len(value) > VALUE_BYTES_MAX:
             raise ValueError(f"an event of {len(value)} bytes exceeds {VALUE_BYTES_MAX}; publish a reference instead")
         headers = encode_headers(event, source=self.source, time=self._clock.now(), call=context.current())
-        await self._insert(connection, event.topic, event.key.encode(), value, headers)
+        names, values = zip(*headers, strict=True)
+        return OutboxRow(event.topic, event.key.encode(), value, names, values)
+
+    async def publish(self, connection: Connection, event: Event) -> None:
+        """Write the event in the connection's transaction, with the current call's request id and trace.
+
+        Errors: `ValueError` for a value above `VALUE_BYTES_MAX`, which no broker would take.
+        """
+        await connection.execute(_INSERT, *self.row(event))
+        announce_on_commit()
 
     async def publish_raw(
         self, connection: Connection, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
         """Write a record as it is, in the connection's transaction: for dead letters and redrives."""
-        await self._insert(connection, topic, key, value or b"", headers)
-
-    def subscribe(self, listener: Hook) -> None:
-        """Call the listener after each commit that published something, from `Database.transaction`."""
-        self._listeners.append(listener)
+        await self._insert(connection, topic, key, value, headers)
 
     async def prune(self, connection: Connection, *, older_than: timedelta) -> int:
         """Delete rows published longer ago than that, a bounded number at a time; the count says whether to go on."""
@@ -66,13 +83,9 @@ class Outbox:
         return int(status.rpartition(" ")[2])
 
     async def _insert(
-        self, connection: Connection, topic: str, key: bytes | None, value: bytes, headers: Headers
+        self, connection: Connection, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
         # Postgres text holds no NUL, and a header's name in a foreign record may.
         names = [name.replace("\x00", "\N{REPLACEMENT CHARACTER}") for name, _ in headers]
         await connection.execute(_INSERT, topic, key, value, names, [content or b"" for _, content in headers])
-        on_commit(self._announce)
-
-    def _announce(self) -> None:
-        for listener in self._listeners:
-            listener()
+        announce_on_commit()

@@ -3,7 +3,7 @@ create table outbox (
   id            bigint generated always as identity primary key,
   topic         text        not null,
   key           bytea,
-  value         bytea       not null,
+  value         bytea,
   -- Two arrays instead of JSON: a dead letter keeps the bytes and the order of headers that were never ours to choose.
   header_names  text[]      not null,
   header_values bytea[]     not null,
