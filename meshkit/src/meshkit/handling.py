@@ -215,6 +215,8 @@ class Handling:
         return work.attempts >= subscription.attempts
 
     async def _bury(self, work: _Work, error: Exception) -> str:
+        with contextlib.suppress(Undecodable):
+            self._read(work)
         hook = work.subscription.on_dead if work.received is not None else None
         try:
             return await self._bury_with(work, error, hook)
@@ -256,13 +258,13 @@ class Handling:
         meant_for = envelope.redrive_for(work.record)
         if meant_for and meant_for != self._group:
             return None
-        if self._first.message is None:
+        # A type that nobody here knows is read as any of this topic's, to learn which rule it breaks first.
+        subscription = self._by_type.get(envelope.event_type(work.record), self._first)
+        if subscription.message is None:
             work.received = envelope.decode_raw(work.record)
         else:
-            # A type that nobody here knows is read as any of this topic's, to learn which rule it breaks first.
-            subscription = self._by_type.get(envelope.event_type(work.record), self._first)
             work.received = envelope.decode(work.record, subscription.message)
-            work.subscription = subscription
+        work.subscription = subscription
         return work.received
 
     @contextlib.asynccontextmanager

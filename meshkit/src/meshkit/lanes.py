@@ -107,7 +107,7 @@ Retry: TypeAlias = Callable[[Portion, Exception | None], Awaitable[None]]
 
 
 class Lanes:
-    """Hands the lanes of one topic to a handler: up to `concurrency` batches at once, each of up to `batch_max` records.
+    """Hands one topic's lanes to a handler: up to `concurrency` batches at once, each of up to `batch_max` records.
 
     `handle` finishes all records of a batch and returns None, or has finished none and returns why. The lanes of such a
     batch go to `retry`, each alone, so that one bad record holds up its own key only; `retry` is given the error when
