@@ -11,7 +11,6 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 SITE := .venv/lib/python3.11/site-packages
 # buf and protoc look for their plugins, and npm for node, on the path.
-export FTE_PORT_OFFSET FTE_STATE_DIR
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SERVICES := identity tickets knowledge agent channels

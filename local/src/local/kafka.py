@@ -117,6 +117,9 @@ class KafkaBroker(Part):
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            # A crashed broker is let in again only once its old session is over; the default makes that 9 s.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             # Sized for a heap of 384 MB; the default cleaner alone takes 128 MB of it.
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
             "num.network.threads": "2",

@@ -71,7 +71,7 @@ class Mesh:
             )
         )
         self.services: Mapping[str, Service] = {}
-        self.gateway: Gateway | None = None
+        self.gateway = self._gateway()
 
     @property
     def url(self) -> str:
@@ -107,14 +107,9 @@ class Mesh:
             self._require_disk()
             self._write_staff_token()
             self._together(self._start_database, self._start_kafka)
-            environment = self._shared_environment()
-            self.services = {name: self._service(name, environment) for name in SERVICES}
-            self.gateway = self._gateway(environment)
-            self._step("the schemas are up to date", *(service.migrate for service in self.services.values()))
-            self._together(
-                *(self._starting(service, service.port) for service in self.services.values()),
-                self._starting(self.gateway, self.gateway.port),
-            )
+            parts: list[tuple[Part, int]] = [(service, service.port) for service in self.services.values()]
+            parts.append((self.gateway, self.gateway.port))
+            self._together(*(self._starting(part, port) for part, port in parts))
         except BaseException:
             self.stop()
             raise
@@ -122,7 +117,7 @@ class Mesh:
     def stop(self) -> None:
         """Stop everything in good order: the door, the services, Kafka, PostgreSQL. May be called twice."""
         stages: list[list[Part]] = [
-            [self.gateway] if self.gateway else [],
+            [self.gateway],
             list(self.services.values()),
             [self.kafka] if self.kafka else [],
             [self.postgres] if self.postgres else [],
@@ -171,6 +166,11 @@ class Mesh:
             "every service has its own role and schema",
             lambda: run_blocking(provision(self._admin_dsn("DATABASE_DIRECT_URL"), self._passwords)),
         )
+        self.services = {name: self._service(name) for name in SERVICES}
+        self._timed(
+            "every schema is up to date",
+            lambda: self._together(*(service.migrate for service in self.services.values())),
+        )
 
     def _start_kafka(self) -> None:
         if self.kafka is not None:
@@ -204,7 +204,7 @@ class Mesh:
         }
         return {**defaults, **self._environment}
 
-    def _service(self, name: str, environment: Mapping[str, str]) -> Service:
+    def _service(self, name: str) -> Service:
         # What one service alone is told; an operator's single value could not be right for all five.
         own = {
             "DATABASE_URL": self.dsn(name),
@@ -215,20 +215,17 @@ class Mesh:
         if "DATABASE_DIRECT_URL" in self._environment:
             direct = self._admin_dsn("DATABASE_DIRECT_URL")
             own["DATABASE_DIRECT_URL"] = service_dsn(direct, name, self._passwords[name])
-        return Service(name, self.ports.grpc[name], {**environment, **own}, self._log(name))
+        return Service(name, self.ports.grpc[name], {**self._shared_environment(), **own}, self._log(name))
 
-    def _gateway(self, environment: Mapping[str, str]) -> Gateway:
-        own = {
+    def _gateway(self) -> Gateway:
+        environment = {
+            "WEB_FORM_DIR": str(WEB_FORM),
+            **self._shared_environment(),
             "GATEWAY_PORT": str(self.ports.gateway),
             "GATEWAY_ADMIN_PORT": str(self.ports.gateway_admin),
-            "WEB_FORM_DIR": environment.get("WEB_FORM_DIR", str(WEB_FORM)),
         }
         return Gateway(
-            self.state / "envoy",
-            self.ports.gateway,
-            self.ports.gateway_admin,
-            {**environment, **own},
-            self._log("gateway"),
+            self.state / "envoy", self.ports.gateway, self.ports.gateway_admin, environment, self._log("gateway")
         )
 
     def _log(self, name: str) -> Path:
@@ -236,9 +233,6 @@ class Mesh:
 
     def _starting(self, part: Part, port: int) -> Callable[[], None]:
         return lambda: self._timed(f"{part.name} listens on {port}", part.start)
-
-    def _step(self, text: str, *actions: Callable[[], None]) -> None:
-        self._timed(text, lambda: self._together(*actions))
 
     def _timed(self, text: str, action: Callable[[], None]) -> None:
         began = time.monotonic()

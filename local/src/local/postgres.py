@@ -41,11 +41,11 @@ SETTINGS: Mapping[str, str] = {
     "log_min_duration_statement": "1000",
 }
 
-# For tests only: a crash of the machine may lose everything, a crash of the server loses nothing.
+# For tests only: a crash of the machine may lose everything. A crash of the server still loses nothing, so
+# synchronous_commit stays on.
 WITHOUT_DURABILITY: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_wal_size": "2GB",
     "autovacuum_naptime": "10min",
 }

@@ -43,7 +43,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> None:
     except asyncpg.InsufficientPrivilegeError as error:
         raise CannotStart(
             "The user of DATABASE_URL may not create roles and schemas: "
-            "name one with CREATEROLE that owns the database (its own grants are not enough)"
+            "name one that has CREATEROLE and owns the database"
         ) from error
     finally:
         await connection.close()
@@ -119,7 +119,7 @@ async def _create_role(connection: asyncpg.Connection, service: str, password: s
     if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", service):
         await connection.execute(f"CREATE ROLE {role}")
     # The verifier and not the password: a statement may be logged.
-    await connection.execute(f"ALTER ROLE {role} LOGIN NOCREATEDB NOCREATEROLE PASSWORD '{scram_verifier(password)}'")
+    await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD '{scram_verifier(password)}'")
     await connection.execute(f"ALTER ROLE {role} SET search_path = {role}, {EXTENSIONS_SCHEMA}")
 
 
