@@ -12,7 +12,6 @@ import {
 
 const READ_DEADLINE_MS = 10_000;
 const WRITE_DEADLINE_MS = 15_000;
-const RETRY_AFTER_MAX_SECONDS = 120;
 
 /**
  * Why a call brought nothing.
@@ -42,6 +41,11 @@ export class ApiError extends Error {
     readonly retryAfterSeconds: number | null = null,
   ) {
     super(kind);
+  }
+
+  /** Whether the same call may well succeed a little later. */
+  get isPassing(): boolean {
+    return this.kind === "unreachable" || this.kind === "busy" || this.kind === "unavailable";
   }
 }
 
@@ -122,10 +126,17 @@ async function call<T>(
 }
 
 function failure(response: Response, body: unknown): ApiError {
+  const { message, details } = readError(body);
+  const violations = details.flatMap((detail) => detail.fieldViolations);
+  // The services ask for a pause in the body (google.rpc.RetryInfo, "30s"), the gateway in a header.
+  const asked = details.find((detail) => detail.retryDelay !== undefined)?.retryDelay?.replace(/s$/, "");
+  const seconds = Math.ceil(Number(asked ?? response.headers.get("Retry-After") ?? Number.NaN));
+  return new ApiError(kindOf(response.status), message, violations, seconds > 0 ? seconds : null);
+}
+
+function readError(body: unknown): z.output<typeof errorSchema> {
   const parsed = errorSchema.safeParse(body);
-  const sentence = parsed.success ? parsed.data.message : "";
-  const violations = parsed.success ? parsed.data.details.flatMap((detail) => detail.fieldViolations) : [];
-  return new ApiError(kindOf(response.status), sentence, violations, retryAfter(response));
+  return parsed.success ? parsed.data : { message: "", details: [] };
 }
 
 function kindOf(status: number): Kind {
@@ -134,11 +145,4 @@ function kindOf(status: number): Kind {
   if (status === 404) return "not-found";
   if (status === 400 || status === 413 || status === 422) return "invalid";
   return "refused";
-}
-
-function retryAfter(response: Response): number | null {
-  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
-  return Number.isFinite(seconds) && seconds > 0
-    ? Math.min(Math.ceil(seconds), RETRY_AFTER_MAX_SECONDS)
-    : null;
 }

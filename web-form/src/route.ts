@@ -14,9 +14,8 @@ export function statusPath(reference: string, statusToken: string): string {
 /** Reads an address; a token that is missing or broken comes out as "". */
 export function readRoute(path: string, fragment: string): Route {
   if (path === "/" || path === "/index.html") return { page: "form" };
-  const segment = /^\/status\/([^/]+)\/?$/.exec(path)?.[1];
-  const reference = segment === undefined ? "" : decoded(segment);
-  if (reference === "") return { page: "unknown" };
+  const reference = /^\/status\/(TKT-[0-9A-Z]{6})\/?$/i.exec(path)?.[1];
+  if (reference === undefined) return { page: "unknown" };
   const token = decoded(fragment.replace(/^#/, ""));
   // Anything else could not travel in a header.
   return { page: "status", reference, statusToken: /^[\w.~+/=-]{1,512}$/.test(token) ? token : "" };

@@ -15,8 +15,13 @@ export function countCharacters(text: string): number {
   return [...text.trim()].length;
 }
 
-function text(limit: number, missing: string) {
+// Pasted text may hold tabs and the like, unseen; the contract refuses them, and nobody could tell where they are.
+const oneLine = (value: string) => value.replace(/\p{Cc}+/gu, " ");
+const withoutNul = (value: string) => value.replaceAll("\0", "");
+
+function text(limit: number, missing: string, tidy = withoutNul) {
   return z.string().check(
+    z.overwrite(tidy),
     z.trim(),
     z.minLength(1, missing),
     z.refine((value) => countCharacters(value) <= limit, {
@@ -56,7 +61,7 @@ export const EMPTY_DRAFT: Draft = {
 
 /** A filled form: what the customer typed, trimmed, within the contract's limits. */
 export const submissionSchema = z.object({
-  name: text(LIMITS.name, "Please tell us your name."),
+  name: text(LIMITS.name, "Please tell us your name.", oneLine),
   email: z.pipe(
     text(LIMITS.email, "Please give us your e-mail address."),
     z.email({ pattern: z.regexes.html5Email, error: EMAIL_HINT, abort: true }).check(
@@ -64,7 +69,7 @@ export const submissionSchema = z.object({
       z.refine((address) => /\.[^.]{2,}$/.test(address), EMAIL_HINT),
     ),
   ),
-  subject: text(LIMITS.subject, "Please say in a few words what it is about."),
+  subject: text(LIMITS.subject, "Please say in a few words what it is about.", oneLine),
   category: z.pipe(draftSchema.shape.category, z.enum(CATEGORIES, "Please choose what fits best.")),
   priority: z.enum(PRIORITIES, "Please choose one."),
   message: text(LIMITS.message, "Please write your message."),
@@ -111,8 +116,13 @@ const violationSchema = z.object({
   description: z._default(z.string(), ""),
 });
 
-/** The gateway's error body; details of other types come out without violations. */
+const detailSchema = z.object({
+  fieldViolations: z._default(z.array(violationSchema), []),
+  retryDelay: z.optional(z.string()),
+});
+
+/** The gateway's error body; details of other types come out empty. */
 export const errorSchema = z.object({
   message: z._default(z.string(), ""),
-  details: z.catch(z.array(z.object({ fieldViolations: z._default(z.array(violationSchema), []) })), []),
+  details: z.catch(z.array(detailSchema), []),
 });

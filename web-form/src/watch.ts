@@ -4,6 +4,8 @@ import type { Ticket } from "./schema";
 const DELAY_FIRST_MS = 1_000;
 const DELAY_MAX_MS = 10_000;
 const DELAY_GROWTH = 1.5;
+// However long a server asks us to wait, an open page is looked after again within this.
+const PAUSE_MAX_MS = 300_000;
 
 interface Watched {
   load: () => Promise<Ticket>;
@@ -21,7 +23,7 @@ export interface Watch {
 }
 
 /**
- * Looks at a ticket until it is settled, not found, or `stop`ped.
+ * Looks at a ticket until it is settled, refused, or `stop`ped.
  *
  * A second after the first look, then ever less often up to every ten; sooner again when something changed. A hidden
  * tab does not look, and looks at once when it is shown. After a failure it goes on, no sooner than the server asked.
@@ -71,8 +73,8 @@ export function watch({ load, isSettled, onTicket, onProblem }: Watched): Watch 
       if (ended) return null;
       if (!(error instanceof ApiError)) throw error;
       onProblem(error);
-      if (error.kind === "not-found") return null;
-      const pause = Math.max(delay, 1_000 * (error.retryAfterSeconds ?? 0));
+      if (!error.isPassing) return null;
+      const pause = Math.max(delay, Math.min(1_000 * (error.retryAfterSeconds ?? 0), PAUSE_MAX_MS));
       delay = Math.min(delay * DELAY_GROWTH, DELAY_MAX_MS);
       return pause;
     }

@@ -41,8 +41,7 @@ const STATE_WORDS: Record<string, StateWords> = {
   },
   TICKET_STATE_ESCALATED: {
     label: "With a person",
-    explanation:
-      "One of our people has your request and everything you told us. Their answer will appear here.",
+    explanation: "One of our people has your request and everything you told us. They answer on this page.",
     tone: "person",
   },
   TICKET_STATE_RESOLVED: {
@@ -93,11 +92,12 @@ export function problemWords(problem: ApiError): string {
 }
 
 export const NOT_FOUND =
-  "We could not find a request at this address; please open the whole link you were given, or send us a new message.";
+  "We could not find a request at this address; please open the whole link you were given.";
 
 function later(problem: ApiError): string {
   const seconds = problem.retryAfterSeconds;
   if (seconds === null) return "in a moment";
+  if (seconds > 90) return `in ${Math.ceil(seconds / 60)} minutes`;
   return seconds === 1 ? "in a second" : `in ${seconds} seconds`;
 }
 

@@ -142,6 +142,7 @@ describe("a form that did not get through", () => {
     ["someone else answers", someoneElsesPage, /could not reach our support desk/],
     ["the service is away", status(503, { code: 14, message: "unavailable" }), /away for a moment/],
     ["too many write at once", status(429, { code: 8 }, { "Retry-After": "7" }), /in 7 seconds/],
+    ["one writes too much", status(429, { code: 8, details: [{ retryDelay: "1799.5s" }] }), /in 30 minutes/],
   ])("keeps its words and its key when %s, and is sent again on a press", async (_, failing, words) => {
     gateway.answer(FORM, failing, ACCEPTED);
     render(<App />);

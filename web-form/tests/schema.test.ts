@@ -35,6 +35,15 @@ describe("a form", () => {
     expect(faults({ name: "🦊".repeat(101) })).toEqual(["name"]);
   });
 
+  test("loses the unseen characters that the contract refuses", () => {
+    expect(
+      submissionSchema.parse({ ...FILLED, subject: "Export\tof a\u0007board", message: "a\tb\0" }),
+    ).toMatchObject({
+      subject: "Export of a board",
+      message: "a\tb",
+    });
+  });
+
   test.each(["name", "email", "subject", "category", "message"] as const)("wants the field %s", (field) => {
     expect(faults({ [field]: field === "category" ? "" : "   " })).toEqual([field]);
   });
@@ -71,6 +80,17 @@ test("a ticket with only reference and state is read, and one with a state unkno
   expect(ticketSchema.parse({ reference: "TKT-7K3Q9V", state: "TICKET_STATE_PAUSED" }).state).toBe(
     "TICKET_STATE_PAUSED",
   );
+});
+
+test("an error body's details give violations and a pause, and other types nothing", () => {
+  const details = [
+    { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "ERROR_REASON_TOO_MANY_MESSAGES" },
+    { "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "30s" },
+  ];
+  expect(errorSchema.parse({ code: 8, message: "Too many.", details }).details).toEqual([
+    { fieldViolations: [] },
+    { fieldViolations: [], retryDelay: "30s" },
+  ]);
 });
 
 test("an error body with details of any other shape still gives its sentence", () => {

@@ -118,14 +118,17 @@ describe("the conversation", () => {
 });
 
 describe("a link that leads nowhere", () => {
-  test("gets one kind sentence, and is not asked about again", async () => {
-    vi.useFakeTimers();
-    gateway.answer(TICKET, status(404, { code: 5, message: "not found" }));
-    render(<App />);
-    await pass(60_000);
-    expect(screen.getByRole("alert")).toHaveTextContent(/could not find a request/);
-    expect(gateway.seen).toHaveLength(1);
-  });
+  test.each([404, 400, 403])(
+    "gets one kind sentence for a %i, and is not asked about again",
+    async (code) => {
+      vi.useFakeTimers();
+      gateway.answer(TICKET, status(code, { code: 5, message: "not found" }));
+      render(<App />);
+      await pass(60_000);
+      expect(screen.getByRole("alert")).toHaveTextContent(/could not find a request/);
+      expect(gateway.seen).toHaveLength(1);
+    },
+  );
 
   test("without a token is not even asked about", () => {
     window.history.replaceState(null, "", "/status/TKT-7K3Q9V");

@@ -1,4 +1,4 @@
-import type { SentReply } from "../conversation";
+import { isOwn, type SentReply } from "../conversation";
 import type { Message } from "../schema";
 import { authorWords, momentWords } from "../words";
 
@@ -12,9 +12,8 @@ export function Conversation({ messages, underWay }: ConversationProps) {
   return (
     <ol className="conversation" aria-label="Conversation">
       {messages.map((message, place) => (
-        // Messages are only ever added at the end, so that the place names one for good.
-        // biome-ignore lint/suspicious/noArrayIndexKey: the contract gives a message no id.
-        <li key={place} className={message.author === "AUTHOR_CUSTOMER" ? "message message-own" : "message"}>
+        // biome-ignore lint/suspicious/noArrayIndexKey: customers see no message ids, and an item keeps no state of its own.
+        <li key={place} className={isOwn(message) ? "message message-own" : "message"}>
           <p className="message-head">
             <span className="message-author">{authorWords(message.author)}</span>
             <time dateTime={message.createTime}>{momentWords(message.createTime)}</time>
@@ -24,8 +23,9 @@ export function Conversation({ messages, underWay }: ConversationProps) {
           </p>
         </li>
       ))}
-      {underWay.map((reply) => (
-        <li key={`sent-${reply.place}`} className="message message-own message-under-way">
+      {underWay.map((reply, place) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: as above.
+        <li key={`sent-${place}`} className="message message-own message-under-way">
           <p className="message-head">
             <span className="message-author">You</span>
             <span>on its way</span>

@@ -24,21 +24,23 @@ export function Field({ label, hint, error, aside, children }: FieldProps) {
     <div className="field">
       <label htmlFor={id}>{label}</label>
       {children({ id, "aria-invalid": error !== undefined, "aria-describedby": described || undefined })}
-      <div className="field-below">
-        <div>
-          {error && (
-            <p className="field-error" id={`${id}-error`}>
-              {error}
-            </p>
-          )}
-          {hint && (
-            <p className="field-hint" id={`${id}-hint`}>
-              {hint}
-            </p>
-          )}
+      {(described !== "" || aside) && (
+        <div className="field-below">
+          <div>
+            {error && (
+              <p className="field-error" id={`${id}-error`}>
+                {error}
+              </p>
+            )}
+            {hint && (
+              <p className="field-hint" id={`${id}-hint`}>
+                {hint}
+              </p>
+            )}
+          </div>
+          {aside}
         </div>
-        {aside}
-      </div>
+      )}
     </div>
   );
 }

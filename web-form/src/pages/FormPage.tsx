@@ -156,7 +156,7 @@ export function FormPage() {
         </p>
         <div className="actions">
           <SendButton sending={isSubmitting}>{problem ? "Try again" : "Send message"}</SendButton>
-          <p className="field-hint">We use your address for this request only.</p>
+          <p className="field-hint">You need no account.</p>
         </div>
       </form>
     </div>

@@ -5,6 +5,7 @@ import { FormLink } from "../components/Frame";
 import { Notice } from "../components/Notice";
 import { ReplyBox } from "../components/ReplyBox";
 import { TicketState } from "../components/TicketState";
+import { isOwn } from "../conversation";
 import { arrival } from "../route";
 import { useTicket } from "../useTicket";
 import { useTitle } from "../useTitle";
@@ -26,14 +27,16 @@ export function StatusPage({ reference, statusToken }: StatusPageProps) {
 function Followed({ reference, statusToken }: StatusPageProps) {
   const { ticket, problem, underWay, news, replied } = useTicket(reference, statusToken);
   const [justSent] = useState(() => arrival().sent === true);
-  if (problem?.kind === "not-found") return <Missing />;
+  if (problem && !problem.isPassing) return <Missing />;
 
   const answering = ticket !== null && stateWords(ticket.state).tone === "waiting";
+  const answered = ticket?.messages.some((message) => !isOwn(message)) ?? false;
   return (
     <section className="card ticket">
-      {justSent && (
+      {justSent && !answered && (
         <Notice tone="success">
-          <strong>Thank you, your message is with us.</strong> Your reference is <b>{reference}</b>.
+          <strong>Thank you, your message is with us.</strong> Your reference is{" "}
+          <b className="whole">{reference}</b>.
         </Notice>
       )}
       <header className="ticket-head">
@@ -84,10 +87,10 @@ function Followed({ reference, statusToken }: StatusPageProps) {
 function Missing() {
   return (
     <section className="card">
-      <h1 tabIndex={-1}>Nothing here yet</h1>
+      <h1 tabIndex={-1}>This link leads nowhere</h1>
       <p role="alert">{NOT_FOUND}</p>
       <p>
-        <FormLink>Send us a message</FormLink>
+        <FormLink>Send us a new message</FormLink>
       </p>
     </section>
   );
