@@ -65,7 +65,6 @@ def up_detached(state: Path) -> int:
         [sys.executable, "-m", "local", "up", "--background", str(log)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     assert process.stdout is not None
