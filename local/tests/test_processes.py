@@ -27,10 +27,11 @@ def test_a_child_that_ignores_the_request_is_killed_after_its_grace(tmp_path: Pa
 
 
 def test_a_stopped_child_still_takes_the_request_to_end(tmp_path: Path) -> None:
-    child = start(SLEEPER, tmp_path)
+    child = start(["/bin/sh", "-c", "trap 'exit 7' TERM; echo listening; while :; do sleep 0.05; done"], tmp_path)
+    child.wait_ready(lambda: "listening" in child.log.read_text(), timeout_seconds=10)
     child.send_signal(signal.SIGSTOP)
     assert child.stop(grace_seconds=10) is True
-    assert child.exit_code == -signal.SIGTERM
+    assert child.exit_code == 7
 
 
 def test_stopping_a_child_that_has_ended_does_nothing(tmp_path: Path) -> None:
@@ -43,7 +44,13 @@ def test_stopping_a_child_that_has_ended_does_nothing(tmp_path: Path) -> None:
 
 def test_a_child_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     started: list[Child] = []
-    thread = threading.Thread(target=lambda: started.append(start(SLEEPER, tmp_path)))
+
+    def spawn_and_end() -> None:
+        child = start(["/bin/sh", "-c", "echo leashed; exec sleep 600"], tmp_path)
+        child.wait_ready(lambda: "leashed" in child.log.read_text(), timeout_seconds=10)
+        started.append(child)
+
+    thread = threading.Thread(target=spawn_and_end)
     thread.start()
     thread.join()
     assert started[0].wait(0.3) is None
