@@ -23,17 +23,17 @@ OPEN_TO_ALL = dict.fromkeys(METHODS, frozenset({"public"}))
 
 
 class Echo(echo_pb2_grpc.EchoServiceServicer):  # type: ignore[misc, name-defined] # generated at test time
-    async def Say(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's spelling
+    async def Say(self, request: Any, context: Any) -> Any:
         return echo_pb2.SayResponse(text=request.text)
 
-    async def Repeat(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Repeat(self, request: Any, context: Any) -> AsyncIterator[Any]:
         for _ in range(request.times):
             yield echo_pb2.SayResponse(text=request.text)
 
-    async def Join(self, requests: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+    async def Join(self, requests: AsyncIterator[Any], context: Any) -> Any:
         return echo_pb2.SayResponse(text=" ".join([request.text async for request in requests]))
 
-    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
             yield echo_pb2.SayResponse(text=request.text)
 

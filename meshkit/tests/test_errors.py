@@ -29,7 +29,7 @@ def test_a_violation_names_its_field_in_message_and_detail() -> None:
 def test_a_reason_is_the_contracts_name_without_its_prefix() -> None:
     class Reasons:
         @staticmethod
-        def Name(number: int) -> str:  # noqa: N802 - protobuf's own spelling
+        def Name(number: int) -> str:
             return {1: "ERROR_REASON_TICKET_NOT_FOUND"}[number]
 
     assert reason_name(Reasons, 1) == "TICKET_NOT_FOUND"

@@ -24,12 +24,11 @@ def test_a_flipped_bit_is_refused(position: int, bit: int) -> None:
     token = bytearray(TOKENS.encode(["2026-11-21", "id"], scope="ListTickets").encode())
     token[position % len(token)] ^= 1 << bit
     changed = token.decode("latin-1")
-    # The last character of unpadded base64 can hold bits that no byte uses; what decodes the same is the same token.
-    try:
-        assert TOKENS.decode(changed, scope="ListTickets") == ("2026-11-21", "id")
-        assert position % len(token) == len(token) - 1
-    except InvalidArgument as error:
-        assert error.violations[0].field == "page_token"
+    if position % len(token) == len(token) - 1:
+        # The last character of unpadded base64 can hold bits that no byte uses.
+        return
+    with pytest.raises(InvalidArgument, match="page_token"):
+        TOKENS.decode(changed, scope="ListTickets")
 
 
 @pytest.mark.parametrize("token", ["", "a", "!!!!", "ä", "A" * 5000, "AAAAAAAAAAAAAAAAAAAAAAAAAAAA"])

@@ -79,7 +79,9 @@ class Keys:
         try:
             self._keys = _parsed(source if self._path is None else self._path.read_text())
         except (OSError, ValueError, jwt.PyJWTError) as error:
-            raise SettingsError(f"{variable} must be a JWKS as JSON, or the path of a readable file with one") from error
+            raise SettingsError(
+                f"{variable} must be a JWKS as JSON, or the path of a readable file with one"
+            ) from error
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
         """The key of this id, or None."""
@@ -109,7 +111,7 @@ class Verifier:
     def __init__(self, settings: ServiceSettings) -> None:
         if settings.service_jwt_issuer == settings.staff_jwt_issuer:
             raise SettingsError(
-                "SERVICE_JWT_ISSUER and STAFF_JWT_ISSUER must differ: the issuer says whose keys a token is checked with"
+                "SERVICE_JWT_ISSUER and STAFF_JWT_ISSUER must differ: the issuer says whose keys check a token"
             )
         self._service_issuer = settings.service_jwt_issuer
         self._namespace = settings.service_account_namespace
@@ -215,7 +217,7 @@ class TokenSource:
             self._key = _private_key(settings.service_key_file)
 
     def token(self) -> str:
-        """A token that is good for at least a minute (a file's: as good as the file). Raises Unavailable without one."""
+        """A token that is good for a minute at least (a file's: as good as the file). Raises Unavailable without one."""
         now = time.monotonic()
         if now >= self._fresh_until:
             if self._file is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc
-# The package carries stubs for its messages alone.
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 SERVICE_NAME: str = health.SERVICE_NAME
 

@@ -37,7 +37,7 @@ _stream: TextIO = sys.stdout
 
 def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Sends this process's log, and that of the libraries it uses, to `stream` (standard output) as JSON lines."""
-    global _service, _stream  # noqa: PLW0603 - a process has one log, as it has one standard output
+    global _service, _stream
     _service, _stream = service, stream or sys.stdout
     number = logging.getLevelNamesMapping()[level]
     structlog.configure(
@@ -77,7 +77,9 @@ def write_line(line: str) -> None:
 def where(error: BaseException) -> str:
     """The places an exception passed, innermost first, as `file:line function`: never its text, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = (f"{'/'.join(frame.filename.rsplit('/', 2)[-2:])}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    places = (
+        f"{'/'.join(frame.filename.rsplit('/', 2)[-2:])}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    )
     return " < ".join(place for place, _ in zip(places, range(_STACK_FRAMES_MAX), strict=False))
 
 

@@ -48,7 +48,9 @@ POOL_ACQUIRE_SECONDS = Histogram(
     "database_pool_acquire_seconds", "Time to get a connection from the pool.", buckets=_SECONDS
 )
 
-TIMER_RUNS = Counter("timer_runs_total", "Ticks of a timer, by name and outcome (ok, failed, timeout).", ("timer", "outcome"))
+TIMER_RUNS = Counter(
+    "timer_runs_total", "Ticks of a timer, by name and outcome (ok, failed, timeout).", ("timer", "outcome")
+)
 LOG_FIELDS_DROPPED = Counter("log_fields_dropped_total", "Fields left out of the log because no list allows them.")
 
 

@@ -32,7 +32,7 @@ class PageTokens:
         self._key = text.encode()
 
     def encode(self, cursor: Sequence[str | int], *, scope: str) -> str:
-        """A token for the row after `cursor`. `scope` is the method and its filters: the token serves no other query."""
+        """A token for the row after `cursor`. `scope` is the method and its filters: it serves no other query."""
         payload = json.dumps([str(part) for part in cursor], separators=(",", ":"), ensure_ascii=False).encode()
         return base64.urlsafe_b64encode(self._sign(payload, scope) + payload).rstrip(b"=").decode()
 

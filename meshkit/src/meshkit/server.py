@@ -142,7 +142,9 @@ def _handlers(doors: Sequence[Door], access: Access, pipeline: Pipeline) -> _Han
         descriptor = door.descriptor
         registered = registrar.handlers.get(descriptor.full_name)
         if registered is None:
-            raise ServerError(f"the door's descriptor {descriptor.full_name} is not the service that its code registers")
+            raise ServerError(
+                f"the door's descriptor {descriptor.full_name} is not the service that its code registers"
+            )
         methods = {f"/{descriptor.full_name}/{name}": name for name in descriptor.methods_by_name}
         if doubled := by_method.keys() & methods:
             raise ServerError(f"served twice: {', '.join(sorted(doubled))}")

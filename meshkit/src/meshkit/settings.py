@@ -25,14 +25,18 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    database_url: SecretStr = Field(description="where the service's own schema is: postgresql://role:password@host:port/database")
+    database_url: SecretStr = Field(
+        description="where the service's own schema is: postgresql://role:password@host:port/database"
+    )
     database_direct_url: SecretStr | None = Field(
         default=None,
         description="the same database without a pooler in between, for advisory locks; DATABASE_URL when unset",
     )
     database_pool_min: int = Field(default=2, ge=0, le=100, description="connections that are kept open")
     database_pool_max: int = Field(default=10, ge=1, le=100, description="connections at most")
-    database_timeout_seconds: Seconds = Field(default=5.0, description="how long to wait for a connection or a statement")
+    database_timeout_seconds: Seconds = Field(
+        default=5.0, description="how long to wait for a connection or a statement"
+    )
 
     kafka_bootstrap_servers: str = Field(min_length=1, description="one or more brokers: host:port,host:port")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -42,8 +46,12 @@ class ServiceSettings(BaseSettings):
         default=None, description="how to sign in to the brokers"
     )
     kafka_sasl_username: str | None = Field(default=None, description="the name to sign in to the brokers with")
-    kafka_sasl_password: SecretStr | None = Field(default=None, description="the password to sign in to the brokers with")
-    kafka_ssl_cafile: Path | None = Field(default=None, description="a PEM file of the authorities that sign the brokers")
+    kafka_sasl_password: SecretStr | None = Field(
+        default=None, description="the password to sign in to the brokers with"
+    )
+    kafka_ssl_cafile: Path | None = Field(
+        default=None, description="a PEM file of the authorities that sign the brokers"
+    )
 
     grpc_host: str = Field(default="127.0.0.1", min_length=1, description="the address to serve gRPC on")
     grpc_port: Port = Field(description="the port to serve gRPC on")
@@ -57,7 +65,10 @@ class ServiceSettings(BaseSettings):
         description="how long to keep serving after health says NOT_SERVING, so that every health check has noticed",
     )
     message_bytes_max: int = Field(
-        default=4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="the largest gRPC message, in bytes, in and out"
+        default=4 * 1024 * 1024,
+        ge=1024,
+        le=64 * 1024 * 1024,
+        description="the largest gRPC message, in bytes, in and out",
     )
     concurrent_rpcs_max: int = Field(
         default=1000, ge=1, le=100_000, description="calls in flight at most; further ones get RESOURCE_EXHAUSTED"

@@ -174,7 +174,7 @@ async def serve(
 
 
 async def eventually(condition: Callable[[], T | Awaitable[T]], within_seconds: float = 5.0) -> T:
-    """The first true answer of `condition`, asked again every ten milliseconds. Raises AssertionError when time is up."""
+    """The first true answer of `condition`, asked again every ten milliseconds. Raises AssertionError at the end."""
     deadline = time.monotonic() + within_seconds
     while True:
         answer = condition()
@@ -199,7 +199,7 @@ async def prepare_all(queries: Mapping[str, str], connection: Connection) -> Non
 def compile_proto(source: Path, into: Path, *, include: Sequence[Path] = ()) -> tuple[ModuleType, ModuleType]:
     """The messages' and the services' modules of a test's own .proto file, generated into the folder `into`."""
     # A tool of development, not there in production; it carries no types.
-    from grpc_tools import protoc  # type: ignore[import-untyped] # noqa: PLC0415
+    from grpc_tools import protoc  # type: ignore[import-untyped]
 
     # protoc's own messages (google/protobuf/…) lie beside the tool.
     well_known = Path(protoc.__file__).parent / "_proto"

@@ -1,8 +1,8 @@
 """What every call passes on its way to a handler, and on its way back.
 
-In: request id and trace → caller and access → deadline → decode → validate → the handler. Out: failure → status, encode,
-metrics, one line in the log. All of it wraps a handler once, when it is registered: grpc's own interceptors would cost
-each call a chain of coroutines (`bench/unary.py` has the figures).
+In: request id and trace → caller and access → deadline → decode → validate → the handler. Out: failure → status,
+encode, metrics, one line in the log. All of it wraps a handler once, when it is registered: grpc's own interceptors would
+cost each call a chain of coroutines (`bench/unary.py` has the figures).
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ class _Method:
         self._maximum_seconds = settings.deadline_max_seconds
         self._decode = request_type.FromString
         self._request_streaming = handler.request_streaming
-        self._recorder = Recorder(
-            pipeline._service, method, level=settings.log_level, write=pipeline._write_log
-        )
+        self._recorder = Recorder(pipeline._service, method, level=settings.log_level, write=pipeline._write_log)
         behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         assert behaviour is not None
         self._behaviour: Callable[..., Any] = behaviour
