@@ -1,0 +1,1 @@
+"""One module for each channel: its ear and its mouth."""

@@ -1,0 +1,203 @@
+"""Proto ⇄ model."""
+
+from datetime import timedelta
+
+from channels.model import (
+    Channel,
+    ChannelCounts,
+    CustomerMessage,
+    Delivery,
+    DeliveryState,
+    EdgeHealth,
+    Form,
+    InboundMessage,
+    NextMessage,
+    Priority,
+    Promise,
+    Reply,
+    Sender,
+    SenderType,
+)
+from fte.channels.v1 import channels_events_pb2 as events_pb
+from fte.channels.v1 import channels_service_pb2 as service_pb
+from fte.channels.v1 import message_pb2 as pb
+from fte.identity.v1 import customer_pb2 as identity_pb
+from fte.tickets.v1 import tickets_events_pb2 as tickets_pb
+from meshkit.errors import InvalidArgument
+from meshkit.ids import ResourceName
+from meshkit.timestamps import moment, timestamp
+
+INBOUND_MESSAGES = ResourceName("inboundMessages")
+DELIVERIES = ResourceName("deliveries")
+MESSAGES = ResourceName("messages")
+CONVERSATIONS = ResourceName("conversations")
+
+_CHANNELS = {
+    pb.CHANNEL_WEB_FORM: Channel.WEB_FORM,
+    pb.CHANNEL_EMAIL: Channel.EMAIL,
+    pb.CHANNEL_WHATSAPP: Channel.WHATSAPP,
+}
+_WIRE_CHANNELS = {channel: number for number, channel in _CHANNELS.items()}
+_PRIORITIES = {
+    pb.PRIORITY_LOW: Priority.LOW,
+    pb.PRIORITY_MEDIUM: Priority.MEDIUM,
+    pb.PRIORITY_HIGH: Priority.HIGH,
+}
+_WIRE_PRIORITIES = {priority: number for number, priority in _PRIORITIES.items()}
+_SENDER_TYPES = {
+    identity_pb.IDENTIFIER_TYPE_EMAIL: SenderType.EMAIL,
+    identity_pb.IDENTIFIER_TYPE_PHONE: SenderType.PHONE,
+}
+_WIRE_SENDER_TYPES = {type_: number for number, type_ in _SENDER_TYPES.items()}
+_STATES = {
+    pb.DELIVERY_STATE_CLAIMED: DeliveryState.CLAIMED,
+    pb.DELIVERY_STATE_SENT: DeliveryState.SENT,
+    pb.DELIVERY_STATE_DELIVERED: DeliveryState.DELIVERED,
+    pb.DELIVERY_STATE_READ: DeliveryState.READ,
+    pb.DELIVERY_STATE_FAILED: DeliveryState.FAILED,
+}
+_WIRE_STATES = {state: number for number, state in _STATES.items()}
+
+
+def form_from_wire(request: service_pb.SubmitFormRequest) -> Form:
+    """The form as filled in; a priority that was left out is MEDIUM."""
+    return Form(
+        name=request.name,
+        email=request.email,
+        subject=request.subject,
+        category=request.category,
+        priority=_PRIORITIES.get(request.priority, Priority.MEDIUM),
+        message=request.message,
+        website=request.website,
+    )
+
+
+def next_message_from_wire(request: service_pb.SubmitMessageRequest) -> NextMessage:
+    """The customer's next message; references are written in upper case."""
+    return NextMessage(request.reference.upper(), request.text)
+
+
+def reply_from_wire(event: tickets_pb.ReplyRequested) -> Reply:
+    """The reply to deliver. Raises InvalidArgument naming the field of an event that cannot be one."""
+    channel = _CHANNELS.get(event.channel)
+    if channel is None:
+        raise InvalidArgument.of("channel", "must be the channel that the question came by")
+    return Reply(
+        message_id=MESSAGES.parse(event.message, field="message"),
+        conversation_id=CONVERSATIONS.parse(event.conversation, field="conversation"),
+        reference=event.reference,
+        channel=channel,
+        recipient=_sender(event.recipient),
+        subject=event.subject,
+        text=event.text,
+        create_time=moment(event.create_time),
+    )
+
+
+def channel_from_wire(number: pb.Channel.ValueType) -> Channel | None:
+    """The channel to filter by, None for all."""
+    return _CHANNELS.get(number)
+
+
+def state_from_wire(number: pb.DeliveryState.ValueType) -> DeliveryState | None:
+    """The state to filter by, None for all."""
+    return _STATES.get(number)
+
+
+def promise_to_wire(promise: Promise) -> service_pb.SubmitFormResponse:
+    """The answer to a form."""
+    return service_pb.SubmitFormResponse(
+        reference=promise.reference, status_token=promise.status_token, status_url=promise.status_url
+    )
+
+
+def health_to_wire(health: EdgeHealth) -> service_pb.GetHealthResponse:
+    """How the edge is, in the contract's words."""
+    return service_pb.GetHealthResponse(status=health.status, checks=health.checks)
+
+
+def counts_to_wire(counts: ChannelCounts) -> service_pb.ChannelMetrics:
+    """The counts of one channel."""
+    return service_pb.ChannelMetrics(
+        channel=_WIRE_CHANNELS[counts.channel],
+        received=counts.received,
+        deliveries=counts.deliveries,
+        sent=counts.sent,
+        failed=counts.failed,
+    )
+
+
+def window_from_wire(request: service_pb.GetChannelMetricsRequest) -> timedelta:
+    """How far back to count; a day where it is left out."""
+    return request.window.ToTimedelta() if request.HasField("window") else timedelta(days=1)
+
+
+def inbound_message_to_wire(message: InboundMessage) -> pb.InboundMessage:
+    """The message as the contract shows it."""
+    return pb.InboundMessage(
+        name=INBOUND_MESSAGES.format(message.id),
+        channel=_WIRE_CHANNELS[message.channel],
+        provider_message_id=message.provider_message_id,
+        reference=message.reference,
+        sender_verified=message.sender_verified,
+        receive_time=timestamp(message.receive_time),
+    )
+
+
+def delivery_to_wire(delivery: Delivery) -> pb.Delivery:
+    """The delivery as the contract shows it."""
+    return pb.Delivery(
+        name=DELIVERIES.format(delivery.id),
+        channel=_WIRE_CHANNELS[delivery.channel],
+        message=MESSAGES.format(delivery.message_id),
+        reference=delivery.reference,
+        state=_WIRE_STATES[delivery.state],
+        provider_message_id=delivery.provider_message_id,
+        failure_reason=delivery.failure_reason,
+        create_time=timestamp(delivery.create_time),
+        update_time=timestamp(delivery.update_time),
+    )
+
+
+def message_received_to_wire(message: CustomerMessage) -> events_pb.MessageReceived:
+    """The fact that a customer wrote."""
+    inbound, sender = message.inbound, message.sender
+    return events_pb.MessageReceived(
+        inbound_message=INBOUND_MESSAGES.format(inbound.id),
+        channel=_WIRE_CHANNELS[inbound.channel],
+        provider_message_id=inbound.provider_message_id,
+        sender=pb.Sender(
+            type=_WIRE_SENDER_TYPES[sender.type],
+            value=sender.value,
+            display_name=sender.display_name,
+            verified=sender.verified,
+        ),
+        subject=message.subject,
+        text=message.text,
+        reference=inbound.reference,
+        opens_conversation=message.opens_conversation,
+        category=message.category,
+        priority=pb.PRIORITY_UNSPECIFIED if message.priority is None else _WIRE_PRIORITIES[message.priority],
+        receive_time=timestamp(inbound.receive_time),
+    )
+
+
+def delivery_changed_to_wire(delivery: Delivery) -> events_pb.DeliveryChanged:
+    """The fact that a delivery has moved forward."""
+    return events_pb.DeliveryChanged(
+        delivery=DELIVERIES.format(delivery.id),
+        message=MESSAGES.format(delivery.message_id),
+        conversation=CONVERSATIONS.format(delivery.conversation_id),
+        channel=_WIRE_CHANNELS[delivery.channel],
+        state=_WIRE_STATES[delivery.state],
+        provider_message_id=delivery.provider_message_id,
+        failure_reason=delivery.failure_reason,
+        change_time=timestamp(delivery.update_time),
+    )
+
+
+def _sender(sender: pb.Sender) -> Sender:
+    type_ = _SENDER_TYPES.get(sender.type)
+    if type_ is None:
+        raise InvalidArgument.of("recipient.type", "must say what sort of identifier the recipient is")
+    return Sender(type_, sender.value, sender.display_name, sender.verified)
