@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fte.access import ACCESS
-from fte.identity.v1 import identity_service_pb2
-from fte.identity.v1.identity_service_pb2_grpc import IdentityServiceAsyncStub, IdentityServiceStub
+from fte.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from identity.app import build
 from identity.settings import Settings
 from local.fixtures import MakeDatabase
@@ -15,7 +15,8 @@ from meshkit.database import Database
 from meshkit.migrations import migrate
 from meshkit.testing import InProcess, serve, settings_for
 
-SERVICE = identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"]
+if TYPE_CHECKING:
+    from fte.identity.v1.identity_service_pb2_grpc import IdentityServiceAsyncStub
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Running:
     database: Database
     server: InProcess
 
-    async def stub(self, caller: str) -> IdentityServiceAsyncStub:
+    async def stub(self, caller: str) -> "IdentityServiceAsyncStub":
         return IdentityServiceStub(await self.server.connect(caller))
 
 

@@ -22,7 +22,7 @@ def build(settings: Settings) -> Service:
         pool_max=settings.database_pool_max,
         timeout_seconds=settings.database_timeout_seconds,
     )
-    outbox = Outbox("identity")
+    outbox = Outbox("/fte/identity")
     operations = Operations(database, outbox, SystemClock())
     api = IdentityApi(operations, PageTokens(settings.page_token_key), settings.default_phone_region)
     return Service(
