@@ -47,6 +47,7 @@ _ABSENT = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     # A failed-over primary answers reads, and refuses writes, until the name points to the new one.
     asyncpg.ReadOnlySQLTransactionError,
 )

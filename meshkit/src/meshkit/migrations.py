@@ -66,10 +66,10 @@ class _Migration:
         return not self.text.startswith(_NO_TRANSACTION)
 
 
-async def migrate(dsn: str, *, schema: str, package: str, kit: bool = True, wait_seconds: float = 60.0) -> list[str]:
+async def migrate(dsn: str, *, schema: str, package: str | None, kit: bool = True, wait_seconds: float = 60.0) -> list[str]:
     """Bring the schema to what this version needs, and return the names of what was applied now.
 
-    The kit's own tables (outbox, inbox) come first unless `kit` is false, then `package`'s. `dsn` must lead to
+    The kit's own tables (outbox, inbox) come first unless `kit` is false, then `package`'s unless it is None. `dsn` must lead to
     Postgres without a pooler. Of several callers one applies and the others wait, up to `wait_seconds`.
 
     Errors: `MigrationError` for a missing schema, a migration edited after it was applied, one that would come before
@@ -90,7 +90,7 @@ async def migrate(dsn: str, *, schema: str, package: str, kit: bool = True, wait
         return applied
 
 
-async def pending(dsn: str, *, schema: str, package: str, kit: bool = True) -> list[str]:
+async def pending(dsn: str, *, schema: str, package: str | None, kit: bool = True) -> list[str]:
     """The names of the migrations that this version needs and the schema does not have, in their order.
 
     Changes nothing. Errors: as `migrate`.
@@ -158,7 +158,7 @@ async def _record(connection: Connection, migration: _Migration, began: float) -
     await connection.execute(_RECORD, migration.package, migration.name, migration.sha256, milliseconds)
 
 
-async def _outstanding(connection: Connection, package: str, kit: bool) -> list[_Migration]:
+async def _outstanding(connection: Connection, package: str | None, kit: bool) -> list[_Migration]:
     outstanding = []
     for migrations in _groups(package, kit):
         if not migrations:
@@ -179,13 +179,15 @@ async def _outstanding(connection: Connection, package: str, kit: bool) -> list[
     return outstanding
 
 
-def _known(package: str, kit: bool) -> list[_Migration]:
+def _known(package: str | None, kit: bool) -> list[_Migration]:
     return [migration for migrations in _groups(package, kit) for migration in migrations]
 
 
-def _groups(package: str, kit: bool) -> list[list[_Migration]]:
+def _groups(package: str | None, kit: bool) -> list[list[_Migration]]:
     groups = [_read(*_KIT)] if kit else []
-    return [*groups, _read(package, "migrations")]
+    if package is not None:
+        groups.append(_read(package, "migrations"))
+    return groups
 
 
 def _read(package: str, folder: str) -> list[_Migration]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import grpc
 import jwt
@@ -173,6 +173,10 @@ async def serve(
             await server.drain()
 
 
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], within_seconds: float = 5.0) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], within_seconds: float = 5.0) -> T: ...
 async def eventually(condition: Callable[[], T | Awaitable[T]], within_seconds: float = 5.0) -> T:
     """The first true answer of `condition`, asked again every ten milliseconds. Raises AssertionError at the end."""
     deadline = time.monotonic() + within_seconds
