@@ -12,6 +12,8 @@ BIN := .venv/bin
 SITE := .venv/lib/python3.11/site-packages
 # buf and protoc look for their plugins, and npm for node, on the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The system's certificates, as pip and Maven use them: a company's proxy signs with its own.
+export UV_SYSTEM_CERTS ?= true
 
 SERVICES := identity tickets knowledge agent channels
 PACKAGES := contracts meshkit $(addprefix services/,$(SERVICES)) local $(patsubst %/pyproject.toml,%,$(wildcard gateway/pyproject.toml client/pyproject.toml simulators/pyproject.toml))
@@ -115,14 +117,14 @@ GOOGLE_PROTOS := $(addprefix api/,annotations http httpbody field_behavior field
 $(PROTOS): local/protos/pom.xml requirements.txt | $(INSTALLED)
 	@$(call need_maven)
 	rm -rf .build/third_party .build/maven/protos
-	@mvn -B -q -ntp -f local/protos/pom.xml process-resources
+	@mvn -B -q -ntp -Dstyle.color=never -f local/protos/pom.xml process-resources
 	@for name in $(GOOGLE_PROTOS); do install -D -m 0644 $(SITE)/google/$$name.proto .build/third_party/google/$$name.proto; done
 	@touch $@
 
 $(KAFKA): local/kafka/pom.xml
 	@$(call need_maven)
 	rm -rf .build/kafka
-	@mvn -B -q -ntp -f local/kafka/pom.xml process-resources
+	@mvn -B -q -ntp -Dstyle.color=never -f local/kafka/pom.xml process-resources
 	@touch $@
 
 $(WEB): $(WEB_SOURCES)

@@ -4,7 +4,7 @@ import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -15,6 +15,9 @@ from local.kafka import KafkaBroker
 from local.ports import SERVICES, free_ports
 from local.postgres import WITHOUT_DURABILITY, Postgres
 from local.provision import create_database, grant_database, passwords, provision, service_dsn
+
+if TYPE_CHECKING:
+    from local.mesh import Mesh
 
 _TEMPLATE = "fte_template"
 
@@ -93,3 +96,22 @@ def kafka_broker(state_folder: Path) -> Iterator[KafkaBroker]:
         yield broker
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def mesh(state_folder: Path) -> "Iterator[Mesh]":
+    """The whole mesh on free ports, with servers of its own; a test that breaks a part mends it again.
+
+    Nothing that died is started again by itself.
+    """
+    # Here and not above: most test runs start no mesh, and need not wait for all that it imports.
+    from local.mesh import Mesh
+
+    whole = Mesh(state_folder / "mesh", postgres_settings=WITHOUT_DURABILITY)
+    whole.start()
+    try:
+        yield whole
+    finally:
+        whole.stop()
+        if whole.postgres is not None:
+            whole.postgres.remove()
