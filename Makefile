@@ -22,8 +22,9 @@ PYPROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 INSTALLED := .venv/.installed
 KAFKA := .build/kafka/.copied
 PROTOS := .build/third_party/.copied
+WEB_MODULES := web-form/node_modules/.installed
 WEB := web-form/dist/.built
-WEB_SOURCES := $(shell find web-form -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web-form/src web-form/public -type f 2>/dev/null) $(wildcard web-form/*.html web-form/*.ts web-form/*.json)
 
 ##@ Running
 .PHONY: up down demo
@@ -45,8 +46,8 @@ test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -m "not long" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
-test-web: $(WEB)
-	cd web-form && npm test
+test-web: $(WEB_MODULES)
+	cd web-form && npm test --silent
 
 test-long: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) ## the tests that `make test` leaves out: every seed of every fault
 	$(BIN)/pytest -m long
@@ -71,8 +72,8 @@ check-protos: $(INSTALLED) $(PROTOS)
 check-gateway: $(INSTALLED)
 	$(BIN)/python -m gateway validate
 
-check-web: $(WEB)
-	cd web-form && npm run check
+check-web: $(WEB_MODULES)
+	cd web-form && npm run --silent check
 
 bench: $(INSTALLED) $(KAFKA) $(WEB) ## measure against the baselines and write bench/RESULTS.md
 	$(BIN)/python -m bench
@@ -127,9 +128,13 @@ $(KAFKA): local/kafka/pom.xml
 	@mvn -B -q -ntp -Dstyle.color=never -f local/kafka/pom.xml process-resources
 	@touch $@
 
-$(WEB): $(WEB_SOURCES)
-	@command -v npm >/dev/null || { echo "Node is missing: install the packages nodejs (20 or later) and npm" >&2; exit 1; }
-	cd web-form && npm ci --no-audit --no-fund --loglevel=error && npm run build
+$(WEB_MODULES): web-form/package.json web-form/package-lock.json
+	@command -v npm >/dev/null || { echo "Node is missing: install the packages nodejs (20.19 or later) and npm" >&2; exit 1; }
+	cd web-form && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB): $(WEB_SOURCES) | $(WEB_MODULES)
+	cd web-form && npm run --silent build
 	@touch $@
 
 define need_maven
