@@ -1,0 +1,68 @@
+"""What a ticket is and what may be done to it: pure values and decisions, the same whoever asks."""
+
+from tickets.model.case import (
+    Case,
+)
+from tickets.model.dead_letters import DeadLetter, DeadRecord
+from tickets.model.messages import (
+    Attachment,
+    Citation,
+    IncomingMessage,
+    Message,
+    Sender,
+    Thread,
+)
+from tickets.model.tickets import (
+    Conversation,
+    Escalation,
+    Status,
+    Ticket,
+    TimelineEntry,
+    new_reference,
+)
+from tickets.model.vocabulary import (
+    CUSTOMER,
+    DESK,
+    Actor,
+    ActorKind,
+    Author,
+    Channel,
+    DeadLetterState,
+    DeliveryState,
+    EscalationReason,
+    IdentifierType,
+    Priority,
+    TicketState,
+    TimelineKind,
+)
+
+__all__ = [
+    "CUSTOMER",
+    "DESK",
+    "Actor",
+    "ActorKind",
+    "Attachment",
+    "Author",
+    "Case",
+    "Channel",
+    "Citation",
+    "Conversation",
+    "DeadLetter",
+    "DeadLetterState",
+    "DeadRecord",
+    "DeliveryState",
+    "Escalation",
+    "EscalationReason",
+    "IdentifierType",
+    "IncomingMessage",
+    "Message",
+    "Priority",
+    "Sender",
+    "Status",
+    "Thread",
+    "Ticket",
+    "TicketState",
+    "TimelineEntry",
+    "TimelineKind",
+    "new_reference",
+]
