@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     environment: "jsdom",
     setupFiles: "tests/setup.ts",
+    // Deadlines for a busy machine; nothing here waits for time to pass.
+    testTimeout: 30_000,
     restoreMocks: true,
     unstubGlobals: true,
   },

@@ -100,20 +100,20 @@ describe("the conversation", () => {
     expect(await screen.findByText(words)).toBeInTheDocument();
   });
 
-  test("another link opened in the same tab shows its own ticket", async () => {
+  test("another link opened in the same tab shows nothing of the ticket before", async () => {
     gateway.answer(TICKET, ticket("RESOLVED", QUESTION, ANSWER));
-    gateway.answer(
-      "GET /api/v1/tickets/TKT-222222",
-      status(200, { reference: "TKT-222222", subject: "Other" }),
-    );
+    gateway.answer("GET /api/v1/tickets/TKT-222222", cut);
     render(<App />);
     await screen.findByText("Press Export.");
+    await userEvent.type(screen.getByLabelText("Write back"), "For the first");
     act(() => {
       window.history.pushState(null, "", "/status/TKT-222222#token-2");
       window.dispatchEvent(new PopStateEvent("popstate"));
     });
-    expect(await screen.findByText("Other")).toBeInTheDocument();
+    expect(await screen.findByText("TKT-222222")).toBeInTheDocument();
+    expect(await screen.findByText(/This page keeps trying/)).toBeInTheDocument();
     expect(screen.queryByText("Press Export.")).not.toBeInTheDocument();
+    expect(screen.getByLabelText("Write back")).toHaveValue("");
   });
 });
 
@@ -175,6 +175,34 @@ describe("following", () => {
     await pass(0);
     expect(gateway.seen).toHaveLength(2);
     expect(screen.getByText("Press Export.")).toBeInTheDocument();
+  });
+
+  test("does not begin in a tab that is opened hidden, until it is shown", async () => {
+    gateway.answer(TICKET, ticket("RESOLVED", QUESTION, ANSWER));
+    hideTab(true);
+    render(<App />);
+    await pass(60_000);
+    expect(gateway.seen).toEqual([]);
+    hideTab(false);
+    await pass(0);
+    expect(gateway.seen).toHaveLength(1);
+  });
+
+  test("ends with the page, even with an answer still on its way to it", async () => {
+    let arrive: (response: Response) => void = () => undefined;
+    gateway.answer(
+      TICKET,
+      () =>
+        new Promise((resolve) => {
+          arrive = resolve;
+        }),
+    );
+    const page = render(<App />);
+    await pass(0);
+    page.unmount();
+    arrive(await ticket("OPEN", QUESTION)());
+    await pass(60_000);
+    expect(gateway.seen).toHaveLength(1);
   });
 
   test("stops with the page", async () => {
@@ -253,11 +281,17 @@ describe("a reply", () => {
   test("is shown once when the desk shows it too, even on a resolved ticket", async () => {
     const reply = { author: "AUTHOR_CUSTOMER", text: "Where is it?", createTime: "2025-03-04T09:01:00Z" };
     gateway
-      .answer(TICKET, ticket("RESOLVED", QUESTION, ANSWER), ticket("OPEN", QUESTION, ANSWER, reply))
+      .answer(
+        TICKET,
+        ticket("RESOLVED", QUESTION, ANSWER),
+        ticket("RESOLVED", QUESTION, ANSWER),
+        ticket("OPEN", QUESTION, ANSWER, reply),
+      )
       .answer(REPLY, status(200, {}));
     render(<App />);
     await screen.findByText("Press Export.");
     await write("Where is it?");
+    expect(await screen.findByText("on its way")).toBeInTheDocument();
     expect(await screen.findByText("Being looked at")).toBeInTheDocument();
     expect(screen.queryByText("on its way")).not.toBeInTheDocument();
     expect(said()).toEqual(["How do I export?", "Press Export.", "Where is it?"]);
