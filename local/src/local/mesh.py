@@ -166,7 +166,9 @@ class Mesh:
             "every service has its own role and schema",
             lambda: run_blocking(provision(self._admin_dsn("DATABASE_DIRECT_URL"), self._passwords)),
         )
-        self.services = {name: self._service(name) for name in SERVICES}
+        self.services = {
+            name: Service(name, self.ports.grpc[name], self.environment_of(name), self._log(name)) for name in SERVICES
+        }
         self._timed(
             "every schema is up to date",
             lambda: self._together(*(service.migrate for service in self.services.values())),
@@ -204,7 +206,8 @@ class Mesh:
         }
         return {**defaults, **self._environment}
 
-    def _service(self, name: str) -> Service:
+    def environment_of(self, name: str) -> dict[str, str]:
+        """Everything a service is told: our defaults, the operator's word over them, and what is its own alone."""
         # What one service alone is told; an operator's single value could not be right for all five.
         own = {
             "DATABASE_URL": self.dsn(name),
@@ -215,7 +218,7 @@ class Mesh:
         if "DATABASE_DIRECT_URL" in self._environment:
             direct = self._admin_dsn("DATABASE_DIRECT_URL")
             own["DATABASE_DIRECT_URL"] = service_dsn(direct, name, self._passwords[name])
-        return Service(name, self.ports.grpc[name], {**self._shared_environment(), **own}, self._log(name))
+        return {**self._shared_environment(), **own}
 
     def _gateway(self) -> Gateway:
         environment = {
