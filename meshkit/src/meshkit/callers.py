@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -42,11 +42,12 @@ class Caller:
 
     kind: Literal["public", "staff", "service"]
     name: str
+    label: str = field(init=False, repr=False, compare=False)
+    """The caller as access tables and logs name it: a service by name, a person only as "staff" (a subject can be an
+    address)."""
 
-    @property
-    def label(self) -> str:
-        """The caller as logs may show it: a service by name, a person only as "staff" (a subject can be an address)."""
-        return self.name if self.kind == "service" else self.kind
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.name if self.kind == "service" else self.kind)
 
 
 PUBLIC = Caller("public", "")
@@ -124,29 +125,33 @@ class Verifier:
         }
         self._known: dict[str, tuple[Caller, float]] = {}
 
-    def verify(self, token: str) -> Caller:
-        """The caller a token proves. Raises Unauthenticated, the same for every way a token can be wrong."""
-        known = self._known.get(token)
+    def bearer(self, header: str) -> Caller:
+        """The caller that an `authorization` header proves. Raises Unauthenticated, also for other schemes."""
+        # By the whole header, so that a known one costs one look.
+        known = self._known.get(header)
         if known is not None:
             if time.time() < known[1]:
                 return known[0]
-            del self._known[token]
-        try:
-            caller, expiry = self._checked(token)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
-            # One answer for all: which check failed would help only whoever forges.
-            raise Unauthenticated("the token is not valid: get a new one") from error
-        if len(self._known) >= _CACHED_TOKENS_MAX:
-            del self._known[next(iter(self._known))]
-        self._known[token] = (caller, expiry)
-        return caller
-
-    def bearer(self, header: str) -> Caller:
-        """The caller that an `authorization` header proves. Raises Unauthenticated for any scheme but Bearer."""
+            del self._known[header]
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("the authorization header must be `Bearer <token>`")
-        return self.verify(token)
+        caller, expiry = self._verified(token)
+        if len(self._known) >= _CACHED_TOKENS_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[header] = (caller, expiry)
+        return caller
+
+    def verify(self, token: str) -> Caller:
+        """The caller a token proves. Raises Unauthenticated, the same for every way a token can be wrong."""
+        return self.bearer(f"Bearer {token}")
+
+    def _verified(self, token: str) -> tuple[Caller, float]:
+        try:
+            return self._checked(token)
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
+            # One answer for all: which check failed would help only whoever forges.
+            raise Unauthenticated("the token is not valid: get a new one") from error
 
     def _checked(self, token: str) -> tuple[Caller, float]:
         if len(token) > _TOKEN_CHARACTERS_MAX:
@@ -217,7 +222,7 @@ class TokenSource:
             self._key = _private_key(settings.service_key_file)
 
     def token(self) -> str:
-        """A token that is good for a minute at least (a file's: as good as the file). Raises Unavailable without one."""
+        """A token that is good for a minute at least, or as good as its file. Raises Unavailable without one."""
         now = time.monotonic()
         if now >= self._fresh_until:
             if self._file is None:

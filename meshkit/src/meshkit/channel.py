@@ -46,10 +46,10 @@ def connect(
     """A channel to the replicas behind `address` (`host:port` or a `dns:///` name), for the caller `service`.
 
     Each call shows a token of `tokens`; with None it is a call of the public.
-    Calls go round the replicas whose health says SERVING. A call to a full method name in `safe_to_repeat` is tried up
-    to three times when the neighbour is UNAVAILABLE; no other call is ever repeated. Each call's deadline is the smallest
-    of `deadline_seconds` (the settings' default when None), the `timeout` given with it, and what is left of the call
-    being served, a little shaved. Must be made while the event loop runs; close it at the end.
+    Calls go round the replicas whose health says SERVING. A call to a full method name in `safe_to_repeat` is tried
+    up to three times when the neighbour is UNAVAILABLE; no other call is ever repeated. Each call's deadline is the
+    smallest of `deadline_seconds` (the settings' default when None), the `timeout` given with it, and what is left of
+    the call being served, a little shaved. Must be made while the event loop runs; close it at the end.
     """
     options = (
         *_OPTIONS,

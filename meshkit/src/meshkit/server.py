@@ -74,6 +74,7 @@ class Server:
             settings, service, access, verifier or Verifier(settings), tracer=tracer, write_log=write_log
         )
         self._server.add_generic_rpc_handlers((_handlers(doors, access, pipeline),))
+        self.recorder = pipeline.recorder
         names = [door.descriptor.full_name for door in doors]
         self._health = Health(self._server, names)
         reflection.add(self._server, (*names, HEALTH_NAME))
@@ -109,6 +110,7 @@ class Server:
         # New calls are still welcome meanwhile: refusing them before balancers look away would be errors for nothing.
         await asyncio.sleep(self._settings.drain_notice_seconds)
         await self._server.stop(self._settings.drain_seconds)
+        self.recorder.flush()
 
 
 class _Registrar:

@@ -1,8 +1,8 @@
 """What every call passes on its way to a handler, and on its way back.
 
 In: request id and trace → caller and access → deadline → decode → validate → the handler. Out: failure → status,
-encode, metrics, one line in the log. All of it wraps a handler once, when it is registered: grpc's own interceptors would
-cost each call a chain of coroutines (`bench/unary.py` has the figures).
+encode, metrics, one line in the log. All of it wraps a handler once, when it is registered: grpc's own interceptors
+would cost each call a chain of coroutines (`bench/unary.py` has the figures).
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Pipeline:
         self._access = access
         self._verifier = verifier
         self._tracer = tracer
-        self._write_log = write_log
-        self._in_flight = 0
-        metrics.RPC_IN_FLIGHT.set_function(lambda: self._in_flight)
+        self.in_flight = 0
+        self.recorder = Recorder(service, level=settings.log_level, write=write_log)
+        metrics.RPC_IN_FLIGHT.set_function(lambda: self.in_flight)
 
     def wrap(self, method: str, handler: AnyHandler, request_type: type[Message]) -> AnyHandler:
         """The handler of a full method name (`/fte.tickets.v1.TicketsService/GetTicket`) with everything around it."""
@@ -103,7 +103,7 @@ class _Method:
         self._maximum_seconds = settings.deadline_max_seconds
         self._decode = request_type.FromString
         self._request_streaming = handler.request_streaming
-        self._recorder = Recorder(pipeline._service, method, level=settings.log_level, write=pipeline._write_log)
+        self._record = pipeline.recorder.record
         behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         assert behaviour is not None
         self._behaviour: Callable[..., Any] = behaviour
@@ -111,7 +111,8 @@ class _Method:
 
     async def answer(self, raw: bytes, grpc_context: AnyContext) -> bytes:
         """Serves unary → unary."""
-        served = self._begin()
+        served = _Served()
+        self._pipeline.in_flight += 1
         try:
             self._enter(served, grpc_context)
             request = self._checked(raw)
@@ -129,7 +130,8 @@ class _Method:
 
     async def answer_stream(self, raws: AsyncIterable[bytes], grpc_context: AnyContext) -> bytes:
         """Serves stream → unary."""
-        served = self._begin()
+        served = _Served()
+        self._pipeline.in_flight += 1
         try:
             self._enter(served, grpc_context)
             async with asyncio.timeout(served.limit):
@@ -143,7 +145,8 @@ class _Method:
 
     async def generate(self, raw: Any, grpc_context: AnyContext) -> AsyncIterator[Message]:
         """Serves unary or stream → stream, for a handler that yields its messages."""
-        served = self._begin()
+        served = _Served()
+        self._pipeline.in_flight += 1
         try:
             self._enter(served, grpc_context)
             request = self._checked_each(raw) if self._request_streaming else self._checked(raw)
@@ -160,7 +163,8 @@ class _Method:
 
     async def write(self, raw: Any, grpc_context: AnyContext) -> None:
         """Serves unary or stream → stream, for a handler that writes its messages to the context."""
-        served = self._begin()
+        served = _Served()
+        self._pipeline.in_flight += 1
         try:
             self._enter(served, grpc_context)
             request = self._checked_each(raw) if self._request_streaming else self._checked(raw)
@@ -171,12 +175,9 @@ class _Method:
         finally:
             self._end(served)
 
-    def _begin(self) -> _Served:
-        self._pipeline._in_flight += 1
-        return _Served()
-
     def _enter(self, served: _Served, grpc_context: AnyContext) -> None:
-        request_id, traceparent, authorization = "", "", None
+        request_id = traceparent = ""
+        authorization: str | bytes | None = None
         doubled = False
         for key, value in grpc_context.invocation_metadata() or ():
             if key == correlation.REQUEST_ID_KEY:
@@ -187,30 +188,32 @@ class _Method:
                     traceparent = str(value)
             elif key == _AUTHORIZATION_KEY:
                 doubled = authorization is not None
-                authorization = str(value)
+                authorization = value
         request_id = request_id or correlation.new_request_id()
-        traceparent = traceparent or correlation.new_traceparent()
-        # Known before the caller is, so that a refusal carries the request id too.
-        served.call = Call(request_id, traceparent, None, None)
+        traceparent = traceparent or correlation.traceparent_for(request_id)
         if self._tracer is not None:
             served.span = telemetry.start_span(self._tracer, self._name[1:], traceparent, kind=SpanKind.SERVER)
             traceparent = telemetry.traceparent_of(served.span)
-        caller = self._caller(authorization, doubled=doubled)
         remaining = grpc_context.time_remaining()
         seconds = granted_seconds(remaining, default=self._default_seconds, maximum=self._maximum_seconds)
         if remaining is None or seconds < remaining:
             served.limit = seconds
+        caller: Caller | None = None
+        refused: Failure | None = None
+        try:
+            if doubled:
+                # Which of two tokens counts would depend on who reads them.
+                raise Unauthenticated("there must be one authorization header, not several")
+            caller = PUBLIC if authorization is None else self._verifier.bearer(str(authorization))
+            if caller.label not in self._allowed:
+                authorised(self._allowed, caller)
+        except Failure as failure:
+            refused = failure
+        # A refusal, too, is recorded and answered under its request id.
         served.call = Call(request_id, traceparent, served.began + seconds, caller)
         context.CURRENT.set(served.call)
-        authorised(self._allowed, caller)
-
-    def _caller(self, authorization: str | None, *, doubled: bool) -> Caller:
-        if authorization is None:
-            return PUBLIC
-        if doubled:
-            # Which of two tokens counts would depend on who reads them.
-            raise Unauthenticated("there must be one authorization header, not several")
-        return self._verifier.bearer(authorization)
+        if refused is not None:
+            raise refused
 
     def _checked(self, raw: bytes) -> Message:
         try:
@@ -256,8 +259,8 @@ class _Method:
         await grpc_context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
 
     def _end(self, served: _Served) -> None:
-        self._pipeline._in_flight -= 1
-        self._recorder.record(served.call, served.code, time.monotonic() - served.began, served.reason)
+        self._pipeline.in_flight -= 1
+        self._record(self._name, served.call, served.code, time.monotonic() - served.began, served.reason)
         if served.span is not None:
             served.span.set_attribute("rpc.method", self._name[1:])
             served.span.set_attribute("rpc.response.status_code", served.code)

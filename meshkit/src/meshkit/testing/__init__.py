@@ -124,14 +124,20 @@ def signed(claims: Mapping[str, Any]) -> str:
 
 @dataclass
 class InProcess:
-    """A server in this process, and ways to call it. `log` holds the line of each call, parsed, as it was written."""
+    """A server in this process, and ways to call it."""
 
     server: Server
     settings: ServiceSettings
     address: str
     channel: grpc.aio.Channel
-    log: list[dict[str, Any]]
+    _lines: list[str] = field(repr=False)
     _open: AsyncExitStack = field(repr=False)
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The line of each call that has ended, parsed, in order."""
+        self.server.recorder.flush()
+        return [json.loads(line) for line in "".join(self._lines).splitlines()]
 
     async def connect(
         self, caller: str, *, safe_to_repeat: Collection[str] = (), deadline_seconds: float | None = None
@@ -159,8 +165,8 @@ async def serve(
 ) -> AsyncIterator[InProcess]:
     """A ready server for the doors on a free port, with a channel that calls as `caller`."""
     settings = settings or settings_for(ServiceSettings)
-    log: list[dict[str, Any]] = []
-    server = Server(settings, service, doors, access, write_log=lambda line: log.append(json.loads(line)))
+    lines: list[str] = []
+    server = Server(settings, service, doors, access, write_log=lines.append)
     await server.start()
     await server.ready()
     async with AsyncExitStack() as open_channels:
@@ -168,7 +174,7 @@ async def serve(
         channel = connect(address, settings=settings, service=caller, tokens=tokens_for(caller))
         await open_channels.enter_async_context(channel)
         try:
-            yield InProcess(server, settings, address, channel, log, open_channels)
+            yield InProcess(server, settings, address, channel, lines, open_channels)
         finally:
             await server.drain()
 

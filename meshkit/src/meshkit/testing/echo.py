@@ -1,4 +1,5 @@
 """The echo service: what the kit's tests and benchmark serve and call."""
+# ruff: noqa: N802 - the methods of a servicer are named by its contract
 
 from __future__ import annotations
 
@@ -10,11 +11,19 @@ from typing import Any
 from meshkit.server import Door
 from meshkit.testing import compile_proto
 
-_HERE = Path(__file__).parent
-_THIRD_PARTY = _HERE.parents[1] / ".build" / "third_party"
+_SOURCE = Path(__file__).with_name("echo.proto")
+
+
+def _third_party() -> Path:
+    """Where the imported protos are, in the checkout this file belongs to."""
+    for folder in _SOURCE.parents:
+        if (folder / ".build" / "third_party").is_dir():
+            return folder / ".build" / "third_party"
+    raise AssertionError("the imported protos are missing: run `make third-party`")
+
 
 with tempfile.TemporaryDirectory() as _folder:
-    echo_pb2, echo_pb2_grpc = compile_proto(_HERE / "echo.proto", Path(_folder), include=[_THIRD_PARTY])
+    echo_pb2, echo_pb2_grpc = compile_proto(_SOURCE, Path(_folder), include=[_third_party()])
 
 SERVICE = "meshkit.echo.v1.EchoService"
 SAY, REPEAT, JOIN, CHAT = (f"/{SERVICE}/{name}" for name in ("Say", "Repeat", "Join", "Chat"))
