@@ -64,7 +64,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         outbox: Outbox,
         *,
         clock: Clock | None = None,
-        session_timeout_seconds: float = 10.0,
+        session_timeout_seconds: float = 6.0,
         drain_seconds: float = 5.0,
         stuck_seconds: float = _STUCK_SECONDS,
     ) -> None:

@@ -84,10 +84,7 @@ class Stream:
         self, *subscriptions: Subscription[Any, Any], group: str = "tickets"
     ) -> AsyncIterator[Consumer]:
         """A consumer that runs during the block."""
-        consumer = Consumer(
-            self.settings, group, subscriptions or [self.subscription()], self.database, self.outbox,
-            session_timeout_seconds=6,
-        )  # fmt: skip
+        consumer = Consumer(self.settings, group, subscriptions or [self.subscription()], self.database, self.outbox)
         async with running(consumer):
             yield consumer
 
