@@ -1,0 +1,35 @@
+"""The agent's Kafka door: one function for each fact."""
+
+from agent import wire
+from agent.model import Run
+from agent.operations import Operations
+from fte import topics
+from fte.tickets.v1.tickets_events_pb2 import MessageFiled
+from meshkit.database import Connection
+from meshkit.envelope import Received
+from meshkit.subscription import Subscription
+
+
+def on_message_filed(
+    operations: Operations, *, concurrency: int, prepare_timeout_seconds: float
+) -> Subscription[MessageFiled, Run]:
+    """Answers each message that the desk has filed, and keeps the record of the run.
+
+    The thinking and the command to the desk are the half that may run again; the record is written once.
+    """
+
+    async def prepare(received: Received[MessageFiled]) -> Run:
+        return await operations.answer(wire.filed_from_wire(received.id, received.message))
+
+    async def apply(connection: Connection, _received: Received[MessageFiled], run: Run) -> None:
+        await operations.record_run(connection, run)
+
+    return Subscription(
+        topic=topics.MESSAGES.name,
+        message=MessageFiled,
+        prepare=prepare,
+        apply=apply,
+        dead_letter_topic=topics.DEAD_LETTERS.name,
+        concurrency=concurrency,
+        prepare_timeout_seconds=prepare_timeout_seconds,
+    )

@@ -1,0 +1,247 @@
+"""One run's case: the ticket it is about, what it may reach, and everything it does, one act at a time.
+
+Whatever calls it (tools, rules, the end of the run) acts through these methods, and each asks `Progress.allowed` under
+the lock: no order of calls, however wrong or parallel, has an effect that was not its turn. Ids come from the case and
+never from a caller, so a run reaches its own ticket and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from agent.errors import NothingOwed
+from agent.model import (
+    STEPS_MAX,
+    Conversation,
+    Ending,
+    Escalation,
+    Filed,
+    History,
+    Outcome,
+    Passage,
+    Progress,
+    Reason,
+    Reply,
+    Step,
+    Tool,
+    Triage,
+)
+from agent.thinking import grounding
+from agent.thinking.rules import Policy
+from meshkit.clock import Clock
+from meshkit.errors import Failure
+
+QUERY_CHARACTERS_MAX: Final = 500
+SUMMARY_CHARACTERS_MAX: Final = 2000
+_SUBJECT_CHARACTERS_MAX: Final = 200
+_REWRITES_MAX: Final = 1
+
+
+class Desk(Protocol):
+    """What a run may ask of the desk."""
+
+    async def history(self, ticket_id: uuid.UUID, /) -> History: ...
+    async def triage(self, ticket_id: uuid.UUID, triage: Triage, /) -> None: ...
+    async def reply(self, reply: Reply, /) -> None: ...
+    async def escalate(self, escalation: Escalation, /) -> None: ...
+
+
+class Knowledge(Protocol):
+    """What a run may ask of the knowledge base."""
+
+    async def search(self, query: str, /) -> Sequence[Passage]: ...
+
+
+class Rejected(Exception):
+    """An act had no effect: it was not its turn, or its arguments broke a rule. The text tells the model the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may do at most, and what its arguments may be."""
+
+    searches_max: int = 2
+    reply_words_max: int = 300
+    coverage_min: float = 0.6
+    categories: tuple[str, ...] = ("general", "technical", "billing", "feedback", "bug_report")
+
+
+@dataclass
+class Case:
+    """The context of one run. Make one for each run; it is over when `progress` says so."""
+
+    filed: Filed
+    conversation: Conversation
+    desk: Desk
+    knowledge: Knowledge
+    policy: Policy
+    limits: Limits
+    clock: Clock
+    progress: Progress = field(init=False)
+    steps: list[Step] = field(default_factory=list, init=False)
+    failure: Failure | None = field(default=None, init=False)
+    overtaken: bool = field(default=False, init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _queries: list[str] = field(default_factory=list, init=False)
+    _triggers: list[str] = field(default_factory=list, init=False)
+    _rewrites: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(searches_max=self.limits.searches_max)
+
+    def note(self, name: str, outcome: Outcome, facts: Mapping[str, str], *, began: float | None = None) -> None:
+        """Adds a step to the record. `facts` hold no customer's words."""
+        if len(self.steps) < STEPS_MAX:
+            duration = 0.0 if began is None else (self.clock.monotonic() - began) * 1000
+            self.steps.append(Step(name, outcome, dict(facts), round(duration, 3)))
+
+    async def judge_by_rules(self) -> None:
+        """Asks the rules before any model: what they find goes to a person."""
+        began = self.clock.monotonic()
+        findings = self.policy.findings(self.conversation.read_by_rules())
+        if not findings:
+            self.note("rules", Outcome.OK, {}, began=began)
+            return
+        first = findings[0]
+        self._triggers = [finding.rule for finding in findings]
+        self.note("rules", Outcome.OK, {"reason": first.reason, "rules": ",".join(self._triggers)}, began=began)
+        self.progress.must_escalate = first.reason
+        await self.create_ticket(Triage(priority=first.priority))
+        await self.escalate(first.reason, "A rule asks for a person; no model was asked.")
+
+    async def create_ticket(self, triage: Triage) -> None:
+        """Sorts the ticket at the desk."""
+        async with self._turn(Tool.CREATE_TICKET) as facts:
+            if triage.category and triage.category not in self.limits.categories:
+                raise Rejected(f"category must be one of: {', '.join(self.limits.categories)}")
+            subject = " ".join(triage.subject.split())[:_SUBJECT_CHARACTERS_MAX]
+            printable = "".join(character for character in subject if character.isprintable())
+            await self.desk.triage(self.filed.ticket_id, Triage(printable, triage.category, triage.priority))
+            facts["category"] = triage.category
+            facts["priority"] = triage.priority or ""
+            self.progress.triaged = True
+
+    async def customer_history(self) -> History:
+        """What this ticket's customer asked before, as far as the desk lets us see it."""
+        async with self._turn(Tool.GET_CUSTOMER_HISTORY) as facts:
+            history = await self.desk.history(self.filed.ticket_id)
+            facts["tickets"] = str(len(history.tickets))
+            facts["withheld"] = str(history.withheld).lower()
+            self.progress.history_read = True
+            return history
+
+    async def search(self, query: str) -> Sequence[Passage]:
+        """The passages that fit a question best, best first."""
+        async with self._turn(Tool.SEARCH_KNOWLEDGE_BASE) as facts:
+            asked = " ".join(query.replace("\0", " ").split())[:QUERY_CHARACTERS_MAX]
+            if not asked:
+                raise Rejected("query must say what to search for, in a few words")
+            # Counted before it is asked: a search that fails is not free either.
+            self.progress.searches += 1
+            passages = await self.knowledge.search(asked)
+            self._queries.append(asked)
+            self.progress.found(tuple(passages))
+            facts["attempt"] = str(self.progress.searches)
+            facts["passages"] = " ".join(passage.name for passage in passages)
+            facts["score"] = f"{max((passage.score for passage in passages), default=0.0):.2f}"
+            return passages
+
+    async def reply(self, body: str, citations: Sequence[str]) -> None:
+        """Ends the run with a reply that stands on passages of this run. Raises Rejected for any other."""
+        async with self._turn(Tool.SEND_RESPONSE) as facts:
+            text = body.replace("\0", "").strip()
+            if not citations or not set(citations) <= self.progress.passages.keys():
+                raise Rejected("citations must name passages that search_knowledge_base returned in this run")
+            if not text:
+                raise Rejected("body must say something")
+            text, cited = self._supported(text)
+            words = len(text.split())
+            if words > self.limits.reply_words_max:
+                raise Rejected(f"body has {words} words; shorten it to {self.limits.reply_words_max} at most")
+            await self.desk.reply(Reply(self.filed, text, cited))
+            facts["passages"] = " ".join(passage.name for passage in cited)
+            facts["words"] = str(words)
+            self.progress.ending = Ending.REPLIED
+
+    async def escalate(self, reason: Reason, summary: str) -> None:
+        """Ends the run by calling a person and telling the customer so."""
+        async with self._turn(Tool.ESCALATE_TO_HUMAN) as facts:
+            # What code has found weighs more than what a model says.
+            decided = self.progress.must_escalate or reason
+            message = self.policy.kind_words(decided, self.conversation.unanswered())
+            await self.desk.escalate(Escalation(self.filed, decided, self._summary(summary), message))
+            facts["reason"] = decided
+            self.progress.ending = Ending.ESCALATED
+            self.progress.reason = decided
+
+    async def finish(self, summary: str) -> None:
+        """Ends a run that its model left without an ending: a person takes over. Does nothing when it is over."""
+        if not self.progress.over and not self.progress.triaged:
+            with contextlib.suppress(Rejected):
+                await self.create_ticket(Triage())
+        if not self.progress.over:
+            # A tool that still held the lock may have ended the run meanwhile.
+            with contextlib.suppress(Rejected):
+                await self.escalate(Reason.AGENT_FAILED, summary)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, tool: Tool) -> AsyncIterator[dict[str, str]]:
+        async with self._lock:
+            began = self.clock.monotonic()
+            facts: dict[str, str] = {}
+            if tool not in self.progress.allowed():
+                self.note(tool, Outcome.REFUSED, facts, began=began)
+                raise Rejected(self.refusal(tool))
+            try:
+                yield facts
+            except Rejected:
+                self.note(tool, Outcome.REJECTED, facts, began=began)
+                raise
+            except NothingOwed as error:
+                self.progress.stopped = self.overtaken = True
+                self.note(tool, Outcome.FAILED, {"error": str(error)}, began=began)
+                raise
+            except Failure as error:
+                # A neighbour is away. The run stops here, and the event is tried again as a whole.
+                self.progress.stopped = True
+                self.failure = error
+                self.note(tool, Outcome.FAILED, {"error": error.reason}, began=began)
+                raise
+            self.note(tool, Outcome.OK, facts, began=began)
+
+    def refusal(self, tool: str) -> str:
+        """What a model hears when it calls a tool out of turn."""
+        allowed = ", ".join(sorted(self.progress.allowed())) or "none: the run is over"
+        return f"{tool} is not allowed now. Allowed: {allowed}"
+
+    def _supported(self, text: str) -> tuple[str, tuple[Passage, ...]]:
+        """The reply as far as the passages support it, and those passages. Raises Rejected when too little is left."""
+        began = self.clock.monotonic()
+        verdict = grounding.check(text, self.progress.passages.values(), coverage_min=self.limits.coverage_min)
+        unsupported = len(verdict.unsupported)
+        facts = {"sentences": str(sum(bool(s.text) for s in verdict.sentences)), "unsupported": str(unsupported)}
+        if not unsupported and verdict.citations:
+            self.note("grounding", Outcome.OK, facts, began=began)
+            return text, verdict.citations
+        self.note("grounding", Outcome.REJECTED, facts, began=began)
+        rewritten = verdict.rewritten()
+        if rewritten is not None and self._rewrites < _REWRITES_MAX:
+            self._rewrites += 1
+            return rewritten, verdict.citations
+        self.progress.must_escalate = Reason.ANSWER_UNSUPPORTED
+        raise Rejected("the passages do not support this reply; call escalate_to_human")
+
+    def _summary(self, said: str) -> str:
+        parts = [said.replace("\0", "").strip()[:SUMMARY_CHARACTERS_MAX]]
+        if self._triggers:
+            parts.append("Rules: " + ", ".join(self._triggers))
+        if self._queries:
+            parts.append("Searched for: " + "; ".join(f"“{query}”" for query in self._queries))
+            best = sorted(self.progress.passages.values(), key=lambda passage: -passage.score)[:5]
+            parts.append("Found: " + ("; ".join(f"{p.heading} ({p.score:.2f})" for p in best) or "nothing"))
+        return "\n".join(part for part in parts if part)

@@ -1,0 +1,210 @@
+"""Between the contracts and the model."""
+
+import uuid
+from datetime import timedelta
+
+from agent.model import (
+    Author,
+    Conversation,
+    EarlierTicket,
+    Ending,
+    Escalation,
+    Filed,
+    Message,
+    Passage,
+    Priority,
+    Reason,
+    Reply,
+    Run,
+    Step,
+    Ticket,
+    TicketState,
+    Triage,
+)
+from fte.agent.v1 import agent_events_pb2, run_pb2
+from fte.channels.v1 import message_pb2
+from fte.knowledge.v1 import knowledge_service_pb2
+from fte.tickets.v1 import ticket_pb2, tickets_events_pb2, tickets_service_pb2
+from meshkit.ids import ResourceName
+from meshkit.timestamps import moment, timestamp
+
+RUNS = ResourceName("runs")
+TICKETS = ResourceName("tickets")
+MESSAGES = ResourceName("messages")
+CONVERSATIONS = ResourceName("conversations")
+
+# The desk's limits for what it is told.
+_HEADING_CHARACTERS = 200
+_SUMMARY_CHARACTERS = 4000
+_MESSAGE_CHARACTERS = 2000
+_CITATIONS_MAX = 20
+# One reply for each message, however often it is asked for: the name makes the request's id the same each time.
+_REPLIES = uuid.UUID("0d3b1c52-6f0e-5c35-9d0b-7f1f3f7f6a11")
+
+
+def filed_from_wire(run_id: uuid.UUID, event: tickets_events_pb2.MessageFiled) -> Filed:
+    """What the desk has filed, as the beginning of a run."""
+    return Filed(
+        run_id=run_id,
+        message_id=MESSAGES.parse(event.message, field="message"),
+        conversation_id=CONVERSATIONS.parse(event.conversation, field="conversation"),
+        ticket_id=TICKETS.parse(event.ticket, field="ticket"),
+        version=event.conversation_version,
+    )
+
+
+def conversation_from_wire(conversation: ticket_pb2.Conversation) -> Conversation:
+    """The desk's conversation in our words."""
+    return Conversation(
+        id=CONVERSATIONS.parse(conversation.name),
+        channel=message_pb2.Channel.Name(conversation.channel).removeprefix("CHANNEL_"),
+        version=conversation.version,
+        answered_version=conversation.answered_version,
+        ticket=_ticket(conversation.ticket),
+        messages=tuple(
+            Message(
+                author=Author(ticket_pb2.Author.Name(message.author).removeprefix("AUTHOR_")),
+                text=message.text,
+                run_id=RUNS.parse(message.run, field="run") if message.run else None,
+                cited=bool(message.citations),
+            )
+            for message in conversation.messages
+        ),
+    )
+
+
+def earlier_ticket_from_wire(ticket: ticket_pb2.Ticket) -> EarlierTicket:
+    """A ticket of the customer's past."""
+    return EarlierTicket(ticket.subject, _state(ticket.state), ticket.category, moment(ticket.create_time))
+
+
+def passage_from_wire(match: knowledge_service_pb2.PassageMatch) -> Passage:
+    """A passage that a search found."""
+    return Passage(match.passage.name, match.passage.heading, match.passage.text, match.score)
+
+
+def triage_to_wire(ticket_id: uuid.UUID, triage: Triage) -> tickets_service_pb2.TriageTicketRequest:
+    """The command that sorts a ticket."""
+    return tickets_service_pb2.TriageTicketRequest(
+        ticket=TICKETS.format(ticket_id),
+        subject=triage.subject,
+        category=triage.category,
+        priority=ticket_pb2.PRIORITY_UNSPECIFIED if triage.priority is None else _priority_to_wire(triage.priority),
+    )
+
+
+def reply_to_wire(reply: Reply) -> tickets_service_pb2.CreateMessageRequest:
+    """The command that says a reply: with the same `request_id` each time for the same message."""
+    filed = reply.filed
+    return tickets_service_pb2.CreateMessageRequest(
+        ticket=TICKETS.format(filed.ticket_id),
+        text=reply.text,
+        conversation_version=filed.version,
+        request_id=str(uuid.uuid5(_REPLIES, str(filed.message_id))),
+        citations=[
+            ticket_pb2.Citation(passage=passage.name, heading=passage.heading[:_HEADING_CHARACTERS])
+            for passage in reply.citations[:_CITATIONS_MAX]
+        ],
+        run=RUNS.format(filed.run_id),
+    )
+
+
+def escalation_to_wire(escalation: Escalation) -> tickets_service_pb2.EscalateTicketRequest:
+    """The command that calls a person."""
+    filed = escalation.filed
+    return tickets_service_pb2.EscalateTicketRequest(
+        ticket=TICKETS.format(filed.ticket_id),
+        reason=reason_to_wire(escalation.reason),
+        summary=escalation.summary[:_SUMMARY_CHARACTERS],
+        message=escalation.message[:_MESSAGE_CHARACTERS],
+        conversation_version=filed.version,
+        run=RUNS.format(filed.run_id),
+    )
+
+
+def reason_to_wire(reason: Reason | None) -> ticket_pb2.EscalationReason.ValueType:
+    """The contract's value for a reason."""
+    if reason is None:
+        return ticket_pb2.ESCALATION_REASON_UNSPECIFIED
+    return ticket_pb2.EscalationReason.Value(f"ESCALATION_REASON_{reason}")
+
+
+def ending_from_wire(ending: run_pb2.Ending.ValueType) -> Ending | None:
+    """The ending that a caller asks for; None for all."""
+    return None if ending == run_pb2.ENDING_UNSPECIFIED else Ending(run_pb2.Ending.Name(ending).removeprefix("ENDING_"))
+
+
+def run_to_wire(run: Run) -> run_pb2.Run:
+    """The record of a run as staff read it."""
+    filed = run.filed
+    return run_pb2.Run(
+        name=RUNS.format(filed.run_id),
+        message=MESSAGES.format(filed.message_id),
+        ticket=TICKETS.format(filed.ticket_id),
+        conversation=CONVERSATIONS.format(filed.conversation_id),
+        conversation_version=filed.version,
+        ending=_ending_to_wire(run.ending),
+        escalation_reason=reason_to_wire(run.reason),
+        model=run.model,
+        policy_version=run.policy_version,
+        instructions_version=run.instructions_version,
+        steps=[_step_to_wire(step) for step in run.steps],
+        start_time=timestamp(run.start_time),
+        end_time=timestamp(run.end_time),
+    )
+
+
+def run_finished_to_wire(run: Run) -> agent_events_pb2.RunFinished:
+    """The fact that a run is on record."""
+    event = agent_events_pb2.RunFinished(
+        run=RUNS.format(run.filed.run_id),
+        ticket=TICKETS.format(run.filed.ticket_id),
+        ending=_ending_to_wire(run.ending),
+        escalation_reason=reason_to_wire(run.reason),
+        model=run.model,
+        end_time=timestamp(run.end_time),
+    )
+    # The machine's clock may be set back while a run thinks; a duration is never below zero.
+    event.duration.FromTimedelta(max(run.end_time - run.start_time, timedelta()))
+    return event
+
+
+def _ticket(ticket: ticket_pb2.Ticket) -> Ticket:
+    return Ticket(
+        id=TICKETS.parse(ticket.name, field="ticket"),
+        subject=ticket.subject,
+        state=_state(ticket.state),
+        category=ticket.category,
+        priority=_priority(ticket.priority),
+        sender_verified=ticket.sender_verified,
+        taken_over=bool(ticket.assignee),
+        escalation_reason=_reason(ticket.escalation.reason) if ticket.HasField("escalation") else None,
+    )
+
+
+def _state(state: ticket_pb2.TicketState.ValueType) -> TicketState:
+    return TicketState(ticket_pb2.TicketState.Name(state).removeprefix("TICKET_STATE_"))
+
+
+def _priority(priority: ticket_pb2.Priority.ValueType) -> Priority | None:
+    if priority == ticket_pb2.PRIORITY_UNSPECIFIED:
+        return None
+    return Priority(ticket_pb2.Priority.Name(priority).removeprefix("PRIORITY_"))
+
+
+def _priority_to_wire(priority: Priority) -> ticket_pb2.Priority.ValueType:
+    return ticket_pb2.Priority.Value(f"PRIORITY_{priority}")
+
+
+def _reason(reason: ticket_pb2.EscalationReason.ValueType) -> Reason | None:
+    if reason == ticket_pb2.ESCALATION_REASON_UNSPECIFIED:
+        return None
+    return Reason(ticket_pb2.EscalationReason.Name(reason).removeprefix("ESCALATION_REASON_"))
+
+
+def _ending_to_wire(ending: Ending) -> run_pb2.Ending.ValueType:
+    return run_pb2.Ending.Value(f"ENDING_{ending}")
+
+
+def _step_to_wire(step: Step) -> run_pb2.Step:
+    return run_pb2.Step(name=step.name, outcome=step.outcome, facts=step.facts, duration_ms=step.duration_ms)

@@ -1,0 +1,336 @@
+"""The agent between two real servers of its neighbours' contracts, each with its own truth, and its own database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents import Model
+
+from agent.app import build
+from agent.clients import Desk, Knowledge
+from agent.model import Filed
+from agent.operations import Operations
+from agent.settings import Settings
+from agent.thinking import rules
+from agent.thinking.case import Limits
+from agent.thinking.instructions import instructions
+from agent.thinking.local_rules import NAME, LocalRulesModel, Thresholds
+from agent.thinking.models import Models
+from agent.thinking.thinker import Budget, Thinker
+from fte.access import ACCESS
+from fte.channels.v1 import message_pb2
+from fte.knowledge.v1 import article_pb2, knowledge_service_pb2
+from fte.knowledge.v1.knowledge_service_pb2_grpc import (
+    KnowledgeServiceServicer,
+    add_KnowledgeServiceServicer_to_server,
+)
+from fte.tickets.v1 import ticket_pb2, tickets_service_pb2
+from fte.tickets.v1.tickets_service_pb2_grpc import TicketsServiceServicer, add_TicketsServiceServicer_to_server
+from local.fixtures import MakeDatabase
+from meshkit import context
+from meshkit.clock import SystemClock
+from meshkit.database import Database
+from meshkit.errors import Failure, Kind, Unavailable
+from meshkit.ids import uuid7
+from meshkit.migrations import migrate
+from meshkit.outbox import Outbox
+from meshkit.server import Door
+from meshkit.service import Service
+from meshkit.testing import serve, settings_for, tokens_for
+
+RESET = (
+    "articles/product-docs/versions/1/passages/2",
+    "Reset a forgotten password",
+    "You can reset a forgotten password yourself from the sign-in page in about two minutes.\n\n"
+    "1. Open the sign-in page and select Forgot password.\n"
+    "2. Enter the email address of your Planwright account.\n"
+    "3. Open the email from no-reply@techcorp.example and select Choose a new password.\n"
+    "4. Enter the new password twice and select Save.\n\n"
+    "A password reset link is valid for 60 minutes and works once.\n"
+    "If the reset email does not arrive within 10 minutes, look in the spam folder and request a new link.\n",
+)
+EXPORT = (
+    "articles/product-docs/versions/1/passages/40",
+    "Export a workspace",
+    "An export of the whole workspace is made by an owner.\nThe download link is valid for 7 days.\n",
+)
+
+
+def refusal(reason: str, kind: Kind = Kind.PRECONDITION) -> Failure:
+    """A failure with a reason of the desk's contract."""
+    made = type("DeskRefusal", (Failure,), {"kind": kind, "reason": reason})
+    failure: Failure = made("the desk refuses")
+    return failure
+
+
+@dataclass
+class Told:
+    """One command that the desk was given."""
+
+    method: str
+    ticket: str
+    request: Any
+    request_id: str
+
+
+@dataclass
+class SmallDesk(TicketsServiceServicer):
+    """Answers as the desk's contract says, and keeps all it was told. `refuse` maps methods to what they answer."""
+
+    conversations: dict[str, ticket_pb2.Conversation] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    refuse: dict[str, Failure] = field(default_factory=dict)
+    refuse_after: dict[str, Failure] = field(default_factory=dict)
+    history: list[ticket_pb2.Ticket] = field(default_factory=list)
+
+    def file(
+        self, text: str | Sequence[str], *, subject: str = "", verified: bool = False, category: str = ""
+    ) -> Filed:
+        """A customer's message, or several, in a new conversation with a new ticket."""
+        texts = [text] if isinstance(text, str) else text
+        filed = Filed(uuid7(), uuid7(), uuid7(), uuid7(), len(texts))
+        name = f"conversations/{filed.conversation_id}"
+        self.conversations[name] = ticket_pb2.Conversation(
+            name=name,
+            channel=message_pb2.CHANNEL_WEB_FORM,
+            version=len(texts),
+            ticket=ticket_pb2.Ticket(
+                name=f"tickets/{filed.ticket_id}",
+                subject=subject,
+                category=category,
+                state=ticket_pb2.TICKET_STATE_NEW,
+                sender_verified=verified,
+            ),
+            messages=[ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=each) for each in texts],
+        )
+        return filed
+
+    def conversation_of(self, filed: Filed) -> ticket_pb2.Conversation:
+        return self.conversations[f"conversations/{filed.conversation_id}"]
+
+    def endings(self, filed: Filed) -> list[Told]:
+        """The commands that would end this message."""
+        ticket = f"tickets/{filed.ticket_id}"
+        return [
+            told for told in self.told if told.ticket == ticket and told.method in ("CreateMessage", "EscalateTicket")
+        ]
+
+    async def GetConversation(
+        self, request: tickets_service_pb2.GetConversationRequest, _context: Any
+    ) -> ticket_pb2.Conversation:
+        self._hear("GetConversation", request.name, request)
+        if request.name not in self.conversations:
+            raise refusal("CONVERSATION_NOT_FOUND", Kind.NOT_FOUND)
+        return self.conversations[request.name]
+
+    async def ListCustomerHistory(
+        self, request: tickets_service_pb2.ListCustomerHistoryRequest, _context: Any
+    ) -> tickets_service_pb2.ListCustomerHistoryResponse:
+        self._hear("ListCustomerHistory", request.ticket, request)
+        if not self._of(request.ticket).ticket.sender_verified:
+            return tickets_service_pb2.ListCustomerHistoryResponse(withheld=True)
+        return tickets_service_pb2.ListCustomerHistoryResponse(tickets=self.history)
+
+    async def TriageTicket(self, request: tickets_service_pb2.TriageTicketRequest, context: Any) -> ticket_pb2.Ticket:
+        self._hear("TriageTicket", request.ticket, request)
+        ticket = self._of(request.ticket).ticket
+        if ticket.state == ticket_pb2.TICKET_STATE_NEW:
+            ticket.state = ticket_pb2.TICKET_STATE_OPEN
+            ticket.category = request.category or ticket.category
+            ticket.priority = request.priority or ticket.priority
+        return ticket
+
+    async def CreateMessage(
+        self, request: tickets_service_pb2.CreateMessageRequest, _context: Any
+    ) -> ticket_pb2.Message:
+        self._hear("CreateMessage", request.ticket, request)
+        conversation = self._of(request.ticket)
+        if conversation.ticket.state == ticket_pb2.TICKET_STATE_NEW:
+            raise refusal("TICKET_NOT_TRIAGED")
+        message = self._say(conversation, request, request.text, request.citations)
+        conversation.ticket.state = ticket_pb2.TICKET_STATE_WAITING_ON_CUSTOMER
+        self._after("CreateMessage")
+        return message
+
+    async def EscalateTicket(
+        self, request: tickets_service_pb2.EscalateTicketRequest, _context: Any
+    ) -> ticket_pb2.Ticket:
+        self._hear("EscalateTicket", request.ticket, request)
+        conversation = self._of(request.ticket)
+        ticket = conversation.ticket
+        if ticket.state != ticket_pb2.TICKET_STATE_ESCALATED:
+            self._say(conversation, request, request.message, ())
+            ticket.state = ticket_pb2.TICKET_STATE_ESCALATED
+            ticket.escalation.reason = request.reason
+        self._after("EscalateTicket")
+        return ticket
+
+    def _say(
+        self, conversation: ticket_pb2.Conversation, request: Any, text: str, citations: Iterable[ticket_pb2.Citation]
+    ) -> ticket_pb2.Message:
+        if (
+            request.conversation_version != conversation.version
+            or conversation.answered_version >= conversation.version
+        ):
+            raise refusal("CONVERSATION_MOVED", Kind.CONFLICT)
+        conversation.answered_version = conversation.version
+        message = ticket_pb2.Message(
+            author=ticket_pb2.AUTHOR_AGENT, text=text, run=request.run, citations=citations, name=f"messages/{uuid7()}"
+        )
+        conversation.messages.append(message)
+        return message
+
+    def _of(self, ticket: str) -> ticket_pb2.Conversation:
+        for conversation in self.conversations.values():
+            if conversation.ticket.name == ticket:
+                return conversation
+        raise refusal("TICKET_NOT_FOUND", Kind.NOT_FOUND)
+
+    def _hear(self, method: str, name: str, request: Any) -> None:
+        self.told.append(Told(method, name, request, context.current().request_id))
+        if failure := self.refuse.get(method):
+            raise failure
+
+    def _after(self, method: str) -> None:
+        if failure := self.refuse_after.pop(method, None):
+            raise failure
+
+
+@dataclass
+class SmallKnowledge(KnowledgeServiceServicer):
+    """Finds the passages whose key word stands in the query, and keeps the queries."""
+
+    passages: dict[str, tuple[str, str, str]] = field(default_factory=lambda: {"password": RESET, "export": EXPORT})
+    score: float = 0.8
+    queries: list[str] = field(default_factory=list)
+    request_ids: list[str] = field(default_factory=list)
+    away: bool = False
+
+    async def SearchPassages(
+        self, request: knowledge_service_pb2.SearchPassagesRequest, _context: Any
+    ) -> knowledge_service_pb2.SearchPassagesResponse:
+        self.queries.append(request.query)
+        self.request_ids.append(context.current().request_id)
+        if self.away:
+            raise Unavailable("away")
+        return knowledge_service_pb2.SearchPassagesResponse(
+            matches=[
+                knowledge_service_pb2.PassageMatch(
+                    passage=article_pb2.Passage(name=name, heading=heading, text=text), score=self.score
+                )
+                for word, (name, heading, text) in self.passages.items()
+                if word in request.query.casefold()
+            ],
+            searched_query=request.query,
+        )
+
+
+@dataclass
+class Neighbours:
+    """The desk and the knowledge base, and where they are."""
+
+    desk: SmallDesk
+    knowledge: SmallKnowledge
+    tickets_address: str
+    knowledge_address: str
+    desk_client: Desk
+    knowledge_client: Knowledge
+
+    def operations(
+        self,
+        model: Model | None = None,
+        *,
+        database: Database | None = None,
+        limits: Limits | None = None,
+        budget: Budget | None = None,
+    ) -> Operations:
+        """The agent's operations with this model; the local rules when it is left out."""
+        limits = limits or Limits()
+        chain = [(NAME, LocalRulesModel(Thresholds()))] if model is None else [("test-model", model)]
+        thinker = Thinker(
+            Models(chain, call_seconds=10),
+            budget or Budget(turns=10, seconds=10),
+            runs_max=32,
+            instructions=instructions(categories=limits.categories, words_max=limits.reply_words_max),
+        )
+        return Operations(
+            database or Database("postgresql://nobody@127.0.0.1:1/none"),
+            Outbox("agent"),
+            SystemClock(),
+            self.desk_client,
+            self.knowledge_client,
+            thinker,
+            rules.load(),
+            limits,
+        )
+
+
+@pytest.fixture
+async def neighbours() -> AsyncIterator[Neighbours]:
+    """Both neighbours behind real servers in this process."""
+    # What they do not serve, no run asks for; it would be UNIMPLEMENTED.
+    desk = SmallDesk()  # type: ignore[abstract]
+    knowledge = SmallKnowledge()  # type: ignore[abstract]
+    desk_door = Door(
+        add_TicketsServiceServicer_to_server, desk, tickets_service_pb2.DESCRIPTOR.services_by_name["TicketsService"]
+    )
+    knowledge_door = Door(
+        add_KnowledgeServiceServicer_to_server,
+        knowledge,
+        knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"],
+    )
+    async with (
+        serve([desk_door], ACCESS, service="tickets") as tickets,
+        serve([knowledge_door], ACCESS, service="knowledge") as passages,
+    ):
+        yield Neighbours(
+            desk,
+            knowledge,
+            tickets.address,
+            passages.address,
+            Desk(await tickets.connect("agent")),
+            Knowledge(await passages.connect("agent")),
+        )
+
+
+@pytest.fixture
+async def database(make_database: MakeDatabase) -> AsyncIterator[Database]:
+    """The agent's own schema, migrated and empty."""
+    dsn = make_database("agent")
+    await migrate(dsn, schema="agent", package="agent")
+    opened = Database(dsn)
+    await opened.open()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@pytest.fixture
+async def service(make_database: MakeDatabase, neighbours: Neighbours, tmp_path: Path) -> AsyncIterator[Service]:
+    """The agent as `app.build` makes it, its database open, between its neighbours."""
+    dsn = make_database("agent")
+    await migrate(dsn, schema="agent", package="agent")
+    tokens = tokens_for("agent")
+    assert tokens is not None
+    token_file = tmp_path / "token"
+    token_file.write_text(tokens.token())
+    settings = settings_for(
+        Settings,
+        database_url=dsn,
+        tickets_address=neighbours.tickets_address,
+        knowledge_address=neighbours.knowledge_address,
+        service_token_file=token_file,
+    )
+    built = build(settings)
+    await built.database.open()
+    try:
+        yield built
+    finally:
+        for resource in reversed(built.resources):
+            await resource.__aexit__(None, None, None)
+        await built.database.close()
