@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from fte.topics import TOPICS
+from local import migrate
 from local.asyncs import run_blocking
 from local.credentials import Credentials
 from local.envoy import Gateway
@@ -17,10 +19,12 @@ from local.parts import Part
 from local.paths import CONTEXT, WEB_FORM
 from local.ports import HOST, SERVICES, Ports
 from local.postgres import Postgres
+from local.processes import spawn
 from local.provision import create_database, provision, service_dsn
 from local.services import Service
 
 DATABASE = "fte"
+MIGRATE_SECONDS = 120
 FREE_BYTES_MIN = 512 * 1024 * 1024
 
 Announce = Callable[[str, float], None]
@@ -169,10 +173,23 @@ class Mesh:
         self.services = {
             name: Service(name, self.ports.grpc[name], self.environment_of(name), self._log(name)) for name in SERVICES
         }
-        self._timed(
-            "every schema is up to date",
-            lambda: self._together(*(service.migrate for service in self.services.values())),
+        self._timed("every schema is up to date", self._migrate)
+
+    def _migrate(self) -> None:
+        addresses = {
+            migrate.PREFIX + name.upper(): service.environment.get("DATABASE_DIRECT_URL", self.dsn(name))
+            for name, service in self.services.items()
+        }
+        child = spawn(
+            "migrations",
+            [sys.executable, "-m", migrate.__name__],
+            environment={**self._environment, **addresses},
+            log=self._log("migrations"),
+            working_directory=self.state,
         )
+        if child.wait(MIGRATE_SECONDS) != 0:
+            child.stop(grace_seconds=1)
+            raise CannotStart(f"A schema could not be brought up to date: see {child.log}")
 
     def _start_kafka(self) -> None:
         if self.kafka is not None:

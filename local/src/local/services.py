@@ -7,12 +7,10 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from local.errors import CannotStart
 from local.parts import Part
 from local.ports import HOST, answers
 from local.processes import Child, spawn
 
-MIGRATE_SECONDS = 60
 HEALTH_SECONDS = 1
 
 
@@ -31,20 +29,10 @@ class Service(Part):
         """Where it serves gRPC."""
         return f"{HOST}:{self.port}"
 
-    def migrate(self) -> None:
-        """Bring its schema up to date; `CannotStart` when that fails or takes more than a minute."""
-        child = self._run("migrate")
-        if child.wait(MIGRATE_SECONDS) != 0:
-            child.stop(grace_seconds=1)
-            raise CannotStart(f"{self.name} could not bring its schema up to date: see {self.log}")
-
     def _spawn(self) -> Child:
-        return self._run()
-
-    def _run(self, *arguments: str) -> Child:
         return spawn(
             self.name,
-            [sys.executable, "-m", self.name, *arguments],
+            [sys.executable, "-m", self.name],
             environment=self.environment,
             log=self.log,
             working_directory=self.log.parent,
