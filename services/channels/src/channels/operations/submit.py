@@ -41,7 +41,7 @@ _BY_SENDER, _BY_ADDRESS = "sender", "network address"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What came with a message besides its words: its idempotency key, and the network it came from; None if unknown."""
+    """What came with a message besides its words: its idempotency key and its network; None for what is unknown."""
 
     idempotency_key: str | None = None
     network: str | None = None
