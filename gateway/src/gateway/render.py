@@ -1,0 +1,249 @@
+"""Envoy's whole configuration, from the settings."""
+
+import yaml
+
+from fte import descriptors
+from gateway import routes, website
+from gateway.contracts import grpc_services
+from gateway.replies import ORIGINAL_PATH, Config, local_replies
+from gateway.settings import GatewaySettings
+
+SERVICES = ("identity", "tickets", "knowledge", "agent", "channels")
+_EXTENSIONS = "type.googleapis.com/envoy.extensions"
+_CONNECTIONS = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+_FILTER = "type.googleapis.com/envoy.extensions.filters.http"
+# Headers that say who somebody is, and are ours to say. Callers are proved by tokens; these are taken off all the same,
+# so that nobody is tempted to read them.
+FORGEABLE = (
+    "x-jwt-payload",
+    "x-staff-sub",
+    "x-caller",
+    "x-customer",
+    "x-forwarded-client-cert",
+    "x-envoy-original-path",
+    "x-fte-caller",
+    "x-client-address",
+)
+
+
+def render(settings: GatewaySettings) -> str:
+    """The configuration as YAML."""
+    document: Config = {
+        "admin": {"address": _socket("127.0.0.1", settings.gateway_admin_port)},
+        "static_resources": {
+            "listeners": [_listener(settings)],
+            "clusters": routes.clusters(SERVICES, settings),
+        },
+        # More than this many at once are refused at the door rather than starving those inside.
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": f"{_EXTENSIONS}.{_CONNECTIONS}",
+                        "max_active_downstream_connections": 10000,
+                    },
+                }
+            ]
+        },
+    }
+    return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _socket(host: str, port: int) -> Config:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _listener(settings: GatewaySettings) -> Config:
+    manager = "envoy.filters.network.http_connection_manager"
+    typed = f"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.{_MANAGER}"
+    return {
+        "name": "public",
+        "address": _socket(settings.gateway_host, settings.gateway_port),
+        "per_connection_buffer_limit_bytes": 1024 * 1024,
+        "filter_chains": [
+            {"filters": [{"name": manager, "typed_config": {"@type": typed, **_connection_manager(settings)}}]}
+        ],
+    }
+
+
+_MANAGER = "HttpConnectionManager"
+
+
+def _connection_manager(settings: GatewaySettings) -> Config:
+    return {
+        "stat_prefix": "gateway",
+        "codec_type": "AUTO",
+        "server_name": "fte",
+        # Whom a request comes from is what the socket says, unless a proxy we trust says otherwise.
+        "use_remote_address": True,
+        "xff_num_trusted_hops": settings.gateway_trusted_hops,
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "request_headers_timeout": "5s",
+        "stream_idle_timeout": "60s",
+        "request_timeout": "30s",
+        "max_request_headers_kb": 32,
+        "common_http_protocol_options": {
+            "idle_timeout": "300s",
+            "max_headers_count": 100,
+            "headers_with_underscores_action": "REJECT_REQUEST",
+        },
+        "http2_protocol_options": {"max_concurrent_streams": 1000},
+        "early_header_mutation_extensions": [_first_of_all()],
+        "local_reply_config": local_replies(),
+        "access_log": [_access_log()],
+        "route_config": {
+            "max_direct_response_body_size_bytes": website.FILE_BYTES_MAX,
+            "virtual_hosts": [
+                {
+                    "name": "public",
+                    "domains": ["*"],
+                    "request_headers_to_add": [
+                        {
+                            "header": {
+                                "key": "x-client-address",
+                                "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                            },
+                            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                        }
+                    ],
+                    "routes": [*routes.api_routes(settings), *website.routes(settings.web_form_dir)],
+                    "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+                }
+            ],
+        },
+        "http_filters": _http_filters(settings),
+    }
+
+
+def _first_of_all() -> Config:
+    kept = {
+        "append": {
+            "header": {"key": ORIGINAL_PATH, "value": "%REQ(:PATH)%"},
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
+    }
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": f"{_EXTENSIONS}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [kept, *({"remove": name} for name in FORGEABLE)],
+        },
+    }
+
+
+def _access_log() -> Config:
+    """One line for each request, without the query and without an address: both may be a customer's."""
+    fields = {
+        "ts": "%START_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
+        "service": "gateway",
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ:ORIG)%",
+        "status": "%RESPONSE_CODE%",
+        "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "upstream": "%UPSTREAM_CLUSTER%",
+        "duration_ms": "%DURATION%",
+        "bytes_in": "%BYTES_RECEIVED%",
+        "bytes_out": "%BYTES_SENT%",
+        "protocol": "%PROTOCOL%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+    }
+    return {
+        "name": "envoy.access_loggers.stdout",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+            "log_format": {"json_format": fields},
+        },
+    }
+
+
+def _http_filters(settings: GatewaySettings) -> list[Config]:
+    # The order counts: what changes headers first, because on the way back it is the last to see them; the token before
+    # the body is held; the transcoder last, because all others are to see REST as it came.
+    return [
+        _filter("lua", "lua.v3.Lua"),
+        _filter("header_mutation", "header_mutation.v3.HeaderMutation", mutations={}),
+        *_rate_limit(settings),
+        _filter(
+            "jwt_authn",
+            "jwt_authn.v3.JwtAuthentication",
+            providers={
+                "staff": {
+                    "issuer": settings.staff_jwt_issuer,
+                    "audiences": [settings.staff_jwt_audience],
+                    # Without it a token would be taken from the query, too, and stand in every log.
+                    "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+                    # The service verifies the token again: nobody believes the gateway's word.
+                    "forward": True,
+                    "local_jwks": {"inline_string": settings.jwks},
+                    "jwt_cache_config": {"jwt_cache_size": 500},
+                }
+            },
+            strip_failure_response=True,
+            rules=routes.token_rules(),
+        ),
+        _filter("buffer", "buffer.v3.Buffer", max_request_bytes=settings.gateway_body_bytes_max),
+        _filter(
+            "compressor",
+            "compressor.v3.Compressor",
+            response_direction_config={
+                "common_config": {"min_content_length": 1024, "content_type": website.TEXT_TYPES}
+            },
+            compressor_library={
+                "name": "gzip",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"},
+            },
+        ),
+        _filter(
+            "grpc_json_transcoder",
+            "grpc_json_transcoder.v3.GrpcJsonTranscoder",
+            proto_descriptor=str(descriptors.path()),
+            services=grpc_services(),
+            match_incoming_request_route=True,
+            convert_grpc_status=True,
+            query_param_unescape_plus=True,
+            # By default a body's field overrides the path's of the same name, and unknown parameters pass.
+            request_validation_options={
+                "reject_unknown_method": True,
+                "reject_unknown_query_parameters": True,
+                "reject_binding_body_field_collisions": True,
+            },
+            max_request_body_size=settings.gateway_body_bytes_max,
+            max_response_body_size=8 * 1024 * 1024,
+        ),
+        _filter("router", "router.v3.Router"),
+    ]
+
+
+def _rate_limit(settings: GatewaySettings) -> list[Config]:
+    rate = settings.gateway_requests_per_second
+    if rate == 0:
+        return []
+    bucket = {"max_tokens": 2 * rate, "tokens_per_fill": rate, "fill_interval": "1s"}
+    # A provider gives one customer a /64 of IPv6 at least: that is one address to us.
+    by_address = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
+    return [
+        _filter(
+            "local_ratelimit",
+            "local_ratelimit.v3.LocalRateLimit",
+            stat_prefix="by_address",
+            # For whoever is not told apart by address, which is nobody: wide open.
+            token_bucket={"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
+            filter_enabled={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
+            filter_enforced={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
+            rate_limits=[{"actions": [by_address]}],
+            descriptors=[{"entries": [{"key": "masked_remote_address"}], "token_bucket": bucket}],
+            max_dynamic_descriptors=10_000,
+        )
+    ]
+
+
+def _filter(name: str, type_: str, **configuration: object) -> Config:
+    return {
+        "name": f"envoy.filters.http.{name}",
+        "typed_config": {"@type": f"{_FILTER}.{type_}", **configuration},
+    }

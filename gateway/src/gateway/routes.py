@@ -1,0 +1,181 @@
+"""Where a request goes, and which token it needs: routes and JWT rules, both from the contracts."""
+
+import re
+from collections.abc import Iterable
+
+from gateway.contracts import Binding, Method, bindings, grpc_services, methods, path_expression
+from gateway.replies import HEALTH_PATH, Config
+from gateway.settings import GatewaySettings
+from gateway.website import NOT_TRANSCODED
+
+_FILTER = "type.googleapis.com/envoy.extensions.filters.http"
+# What gRPC says about itself has no meaning in a REST answer.
+_GRPC_HEADERS = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-status-details-bin")
+# To gRPC the answer of GetHealth is never an error; REST shows the status that it asks for. Header mutation may not
+# touch the status, so this is the one place for a script.
+_STATUS_AS_ASKED = """
+function envoy_on_response(handle)
+  local status = handle:headers():get("x-http-status")
+  if status ~= nil then
+    handle:headers():remove("x-http-status")
+    handle:headers():replace(":status", status)
+  end
+end
+"""
+_STAFF: Config = {"provider_name": "staff"}
+# A bad token is refused where none is needed, too: its owner believes to be signed in.
+_STAFF_OR_NOBODY: Config = {"requires_any": {"requirements": [_STAFF, {"allow_missing": {}}]}}
+
+
+def api_routes(settings: GatewaySettings) -> list[Config]:
+    """REST by path and verb, then gRPC by service; what is left below /api and of gRPC is refused."""
+    every = bindings()
+    return [
+        *(_rest(binding, settings) for binding in every),
+        *(_verb_not_allowed(path) for path in sorted({binding.path for binding in every})),
+        {"match": {"prefix": "/api/"}, "direct_response": {"status": 404}, "typed_per_filter_config": NOT_TRANSCODED},
+        *(_grpc(service, settings) for service in grpc_services()),
+        {
+            "match": {"prefix": "/", "grpc": {}},
+            "direct_response": {"status": 404},
+            "typed_per_filter_config": NOT_TRANSCODED,
+        },
+    ]
+
+
+def token_rules() -> list[Config]:
+    """Which token each path needs, as jwt_authn reads it: the first rule that matches decides."""
+    return [
+        *(
+            {"match": _match(binding), "requires": _STAFF_OR_NOBODY if binding.public else _STAFF}
+            for binding in bindings()
+        ),
+        *({"match": {"path": method.full_name}, "requires": _requirement(method)} for method in methods()),
+    ]
+
+
+def _requirement(method: Method) -> Config:
+    return _STAFF_OR_NOBODY if method.public else _STAFF
+
+
+def _match(binding: Binding) -> Config:
+    verb = {"name": ":method", "string_match": {"exact": binding.verb}}
+    return {"safe_regex": {"regex": binding.path}, "headers": [verb]}
+
+
+def _rest(binding: Binding, settings: GatewaySettings) -> Config:
+    per_filter: Config = {
+        "envoy.filters.http.header_mutation": {
+            "@type": f"{_FILTER}.header_mutation.v3.HeaderMutationPerRoute",
+            "mutations": {"response_mutations": [{"remove": name} for name in _GRPC_HEADERS]},
+        }
+    }
+    if binding.path == path_expression(HEALTH_PATH):
+        per_filter["envoy.filters.http.lua"] = {
+            "@type": f"{_FILTER}.lua.v3.LuaPerRoute",
+            "source_code": {"inline_string": _STATUS_AS_ASKED},
+        }
+    return {
+        "match": _match(binding),
+        "route": {
+            "cluster": binding.service,
+            "timeout": f"{settings.gateway_timeout_seconds}s",
+            **_retries(safe=binding.verb == "GET"),
+        },
+        "request_headers_to_add": [
+            _add("grpc-timeout", f"{settings.gateway_timeout_seconds}S"),
+        ],
+        "response_headers_to_add": [_add("cache-control", "no-store"), _add("x-content-type-options", "nosniff")],
+        "typed_per_filter_config": per_filter,
+    }
+
+
+def _retries(*, safe: bool) -> Config:
+    # A connection that never came about carried nothing; more than that is repeated only for what changes nothing.
+    conditions = "connect-failure,refused-stream" + (",unavailable" if safe else "")
+    return {
+        "retry_policy": {
+            "retry_on": conditions,
+            "num_retries": 2,
+            "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        }
+    }
+
+
+def _verb_not_allowed(path: str) -> Config:
+    return {
+        "match": {"safe_regex": {"regex": path}},
+        "direct_response": {"status": 405},
+        "typed_per_filter_config": NOT_TRANSCODED,
+    }
+
+
+def _grpc(service: str, settings: GatewaySettings) -> Config:
+    return {
+        "match": {"prefix": f"/{service}/", "grpc": {}},
+        "route": {
+            "cluster": service.split(".")[1],
+            "timeout": "0s",
+            "max_stream_duration": {"grpc_timeout_header_max": "60s", "grpc_timeout_header_offset": "0.05s"},
+            **_retries(safe=False),
+        },
+        "request_headers_to_add": [
+            {
+                "header": {"key": "grpc-timeout", "value": f"{settings.gateway_timeout_seconds}S"},
+                "append_action": "ADD_IF_ABSENT",
+            }
+        ],
+        "typed_per_filter_config": {
+            # The service's own limit counts here: the filter would hold back a stream until its end.
+            "envoy.filters.http.buffer": {"@type": f"{_FILTER}.buffer.v3.BufferPerRoute", "disabled": True}
+        },
+    }
+
+
+def _add(name: str, value: str) -> Config:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def clusters(names: Iterable[str], settings: GatewaySettings) -> list[Config]:
+    """One cluster for each service: HTTP/2, health-checked by gRPC's own protocol, with bounds on everything."""
+    return [_cluster(name, *settings.address(name)) for name in names]
+
+
+def _cluster(name: str, host: str, port: int) -> Config:
+    return {
+        "name": name,
+        # A name may stand for many; an address for itself.
+        "type": "STATIC" if re.fullmatch(r"[0-9.]+|\[?[0-9a-f:]+\]?", host) else "STRICT_DNS",
+        "connect_timeout": "0.5s",
+        "lb_policy": "LEAST_REQUEST",
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {
+                    "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
+                },
+            }
+        },
+        "health_checks": [
+            {
+                "timeout": "1s",
+                "interval": "1s",
+                "no_traffic_interval": "1s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+                "grpc_health_check": {},
+            }
+        ],
+        "circuit_breakers": {
+            "thresholds": [
+                {"max_connections": 64, "max_pending_requests": 2048, "max_requests": 4096, "max_retries": 16}
+            ]
+        },
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}]}
+            ],
+        },
+    }

@@ -1,0 +1,81 @@
+"""Every knob of the gateway."""
+
+import json
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names each and says what it should be."""
+
+
+class GatewaySettings(BaseSettings):
+    """Read from the environment when the configuration is rendered."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    gateway_host: str = Field(default="127.0.0.1", description="Address the gateway listens on.")
+    gateway_port: int = Field(default=8080, description="Port of the web form, REST and gRPC.", ge=1, le=65535)
+    gateway_admin_port: int = Field(
+        default=8081, description="Port of Envoy's own pages; on loopback only.", ge=1, le=65535
+    )
+    identity_address: str = Field(default="127.0.0.1:7001", description="Where identity serves, host:port.")
+    tickets_address: str = Field(default="127.0.0.1:7002", description="Where the desk serves, host:port.")
+    knowledge_address: str = Field(default="127.0.0.1:7003", description="Where knowledge serves, host:port.")
+    agent_address: str = Field(default="127.0.0.1:7004", description="Where the agent serves, host:port.")
+    channels_address: str = Field(default="127.0.0.1:7005", description="Where channels serves, host:port.")
+    staff_jwt_issuer: str = Field(default="https://fte.local", description="`iss` of staff tokens.")
+    staff_jwt_audience: str = Field(default="fte", description="`aud` of staff tokens.")
+    staff_jwks: str = Field(description="Public keys of staff tokens: a JWKS as JSON, or the path of a file with one.")
+    web_form_dir: Path = Field(description="Folder of the built web form, with its index.html.")
+    gateway_trusted_hops: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many proxies in front may be believed when they say whom they speak for.",
+    )
+    gateway_requests_per_second: int = Field(
+        default=100,
+        ge=0,
+        description="Requests to /api from one address (IPv6: from one /64) in a second; 0 for no limit.",
+    )
+    gateway_timeout_seconds: int = Field(default=10, ge=1, le=60, description="How long a REST call may take.")
+    gateway_body_bytes_max: int = Field(
+        # A message of 10 000 characters, each escaped as a surrogate pair, and the other fields beside it.
+        default=131_072,
+        ge=1024,
+        description="Largest body of a REST call, in bytes.",
+    )
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if not (self.web_form_dir / "index.html").is_file():
+            raise ValueError("WEB_FORM_DIR has no index.html: run make web")
+        json.loads(self.jwks)
+        return self
+
+    @property
+    def jwks(self) -> str:
+        """The public keys of staff tokens, as JSON."""
+        text = self.staff_jwks
+        return text if text.lstrip().startswith("{") else Path(text).read_text()
+
+    def address(self, service: str) -> tuple[str, int]:
+        """Host and port of one service."""
+        host, _, port = str(getattr(self, f"{service}_address")).rpartition(":")
+        return host, int(port)
+
+
+def load() -> GatewaySettings:
+    """The settings of this process's environment. Raises SettingsError, with names and never with values."""
+    try:
+        # The environment fills what has no default; the type checker cannot know.
+        return GatewaySettings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc'])).upper() or 'settings'}: {each['msg']}" for each in error.errors()]
+        raise SettingsError("; ".join(wrong)) from None
+    except OSError as error:
+        raise SettingsError("STAFF_JWKS names a file that cannot be read") from error
