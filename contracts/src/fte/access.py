@@ -63,8 +63,6 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
 }
 
 ACCESS: Final[Mapping[str, frozenset[str]]] = {
-    f"/{service}/{method}": callers
-    for service, methods in _BY_SERVICE.items()
-    for method, callers in methods.items()
+    f"/{service}/{method}": callers for service, methods in _BY_SERVICE.items() for method, callers in methods.items()
 }
 """Full method name, as gRPC sends it, to the callers that may use it."""

@@ -27,30 +27,20 @@ class Topic:
     retention_ms: int = 7 * _DAY_MS
 
 
-INCOMING: Final = Topic(
-    "fte.tickets.incoming", "fte.channels.v1.MessageReceived", "channels", ("tickets",), "sender"
-)
-MESSAGES: Final = Topic(
-    "fte.tickets.messages", "fte.tickets.v1.MessageFiled", "tickets", ("agent",), "customer"
-)
-OUTGOING: Final = Topic(
-    "fte.tickets.outgoing", "fte.tickets.v1.ReplyRequested", "tickets", ("channels",), "customer"
-)
+INCOMING: Final = Topic("fte.tickets.incoming", "fte.channels.v1.MessageReceived", "channels", ("tickets",), "sender")
+MESSAGES: Final = Topic("fte.tickets.messages", "fte.tickets.v1.MessageFiled", "tickets", ("agent",), "customer")
+OUTGOING: Final = Topic("fte.tickets.outgoing", "fte.tickets.v1.ReplyRequested", "tickets", ("channels",), "customer")
 DELIVERIES: Final = Topic(
     "fte.channels.deliveries", "fte.channels.v1.DeliveryChanged", "channels", ("tickets",), "conversation"
 )
 ESCALATIONS: Final = Topic("fte.escalations", "fte.tickets.v1.TicketEscalated", "tickets", (), "customer")
-IDENTITY_CHANGES: Final = Topic(
-    "fte.identity.changes", "fte.identity.v1.CustomerCreated", "identity", (), "customer"
-)
+IDENTITY_CHANGES: Final = Topic("fte.identity.changes", "fte.identity.v1.CustomerCreated", "identity", (), "customer")
 KNOWLEDGE_CHANGES: Final = Topic(
     "fte.knowledge.changes", "fte.knowledge.v1.ArticlePublished", "knowledge", (), "article"
 )
 AGENT_METRICS: Final = Topic("fte.metrics.agent", "fte.agent.v1.RunFinished", "agent", (), "run")
 # Any event may end here, with its own type: the fact is what the headers say. Kept a month, for people.
-DEAD_LETTERS: Final = Topic(
-    "fte.tickets.dlq", "*", "*", ("tickets",), "the event's own", retention_ms=30 * _DAY_MS
-)
+DEAD_LETTERS: Final = Topic("fte.tickets.dlq", "*", "*", ("tickets",), "the event's own", retention_ms=30 * _DAY_MS)
 
 TOPICS: Final[Mapping[str, Topic]] = {
     topic.name: topic
