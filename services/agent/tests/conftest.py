@@ -247,12 +247,13 @@ class Neighbours:
         database: Database | None = None,
         limits: Limits | None = None,
         budget: Budget | None = None,
+        models: Models | None = None,
     ) -> Operations:
         """The agent's operations with this model; the local rules when it is left out."""
         limits = limits or Limits()
         chain = [(NAME, LocalRulesModel(Thresholds()))] if model is None else [("test-model", model)]
         thinker = Thinker(
-            Models(chain, call_seconds=10),
+            models or Models(chain, call_seconds=10),
             budget or Budget(turns=10, seconds=10),
             runs_max=32,
             instructions=instructions(categories=limits.categories, words_max=limits.reply_words_max),
