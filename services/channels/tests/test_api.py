@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from services.channels.tests.conftest import STATUS_TOKEN_KEY, Running, StartChannels, form, refused
 
+from channels import store
 from channels.errors import (
     ChannelDisabled,
     DeliveryNotFound,
@@ -23,8 +24,12 @@ from channels.errors import (
 from fte.access import ACCESS
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1 import error_reason_pb2, message_pb2
+from fte.channels.v1.channels_events_pb2 import MessageReceived
 from fte.identity.v1.customer_pb2 import IDENTIFIER_TYPE_EMAIL
+from meshkit.envelope import Event
+from meshkit.outbox import Outbox
 from meshkit.promises import StatusTokens
+from meshkit.testing import eventually
 from meshkit.timestamps import moment
 
 TOKENS = StatusTokens(STATUS_TOKEN_KEY)
@@ -120,23 +125,26 @@ async def test_the_customers_next_message_joins_under_the_forms_sender(channels:
     assert (answer.reference, moment(answer.receive_time)) == (promise.reference, channels.clock.now())
 
 
-async def test_messages_of_one_conversation_are_published_in_the_order_of_their_commits(channels: Running) -> None:
+async def test_a_message_is_filed_after_the_one_before_it_has_committed(channels: Running) -> None:
     customer = await channels.stub()
     promise = await customer.SubmitForm(form())
-    token = (("x-status-token", promise.status_token),)
-
-    async def write(number: int) -> None:
-        await customer.SubmitMessage(
-            pb.SubmitMessageRequest(reference=promise.reference, text=f"{number}"), metadata=token
+    async with channels.database.transaction() as connection:
+        assert await store.lock_promise(connection, promise.reference)
+        call = customer.SubmitMessage(
+            pb.SubmitMessageRequest(reference=promise.reference, text="second"),
+            metadata=(("x-status-token", promise.status_token),),
         )
 
-    await asyncio.gather(*(write(number) for number in range(40)))
-    async with channels.database.connection() as connection:
-        # xmin grows with the start of a transaction's writing, which the lock on the promise puts in one row.
-        rows = await connection.fetch("select xmin::text::bigint as transaction from outbox order by id")
-    transactions = [row["transaction"] for row in rows]
-    assert len(transactions) == 41
-    assert transactions == sorted(transactions)
+        async def waits() -> bool:
+            async with channels.database.connection() as other:
+                waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like $1"
+                return bool(await other.fetchval(waiting, "%for no key update%"))
+
+        await eventually(waits)
+        first = Event("fte.tickets.incoming", "ada@techcorp.example", MessageReceived(text="first"))
+        await Outbox("/fte/channels").publish(connection, first)
+    await call
+    assert [fact.text for fact in await channels.received()][1:] == ["first", "second"]
 
 
 @pytest.mark.parametrize(

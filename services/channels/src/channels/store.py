@@ -54,17 +54,16 @@ async def file_message(
 ) -> Filing:
     """Writes a message and its event, unless its claim is older than it or its sender exceeds a cap.
 
-    One statement, so one transaction where the connection is in none. Raises ReferenceTaken.
+    One statement, so one transaction where the connection is in none. Locks the counts in the order of their caps.
+    Raises ReferenceTaken.
     """
-    # One order for all: two messages that count the same two senders must not wait for each other in a ring.
-    counted = sorted(caps, key=lambda cap: cap.sender_hash)
     inbound, sender = message.inbound, message.sender
     try:
         row = await connection.fetchrow(
             QUERIES.file_message,
-            [cap.sender_hash for cap in counted],
-            [cap.name for cap in counted],
-            [cap.messages for cap in counted],
+            [cap.sender_hash for cap in caps],
+            [cap.name for cap in caps],
+            [cap.messages for cap in caps],
             hour,
             claim and claim.key_hash,
             claim and claim.body_hash,

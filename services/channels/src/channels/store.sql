@@ -1,7 +1,7 @@
 -- Every query of channels.
 
 -- name: file_message
--- Was the message filed, or did a sender exceed a cap ($1 to $4: hashes in ascending order, names and caps, the hour)?
+-- Was the message filed, or did a sender exceed a cap ($1 to $4: hashes, names and caps in one order, and the hour)?
 -- All in one statement, because it is the hot path: the key claimed ($5 to $7: null for a message without one; a key
 -- from before $7 is free again), the senders counted, the inbound row ($8 to $17) and its event ($18 to $22) written.
 -- Neither filed nor exceeded: the key came before. A repeat that can be seen to be one is not counted.

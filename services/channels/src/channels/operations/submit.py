@@ -65,7 +65,10 @@ class Caps:
         return cls(per_sender, per_network, key)
 
     def of(self, sender_key: str, network: str | None) -> list[Cap]:
-        """The caps that a message of this sender from this network counts towards."""
+        """The caps that a message of this sender from this network counts towards.
+
+        The sender always comes first: two messages that count the same two must not wait for each other in a ring.
+        """
         caps = []
         if self.per_sender:
             caps.append(Cap(model.sender_hash(self.key, _BY_SENDER, sender_key), _BY_SENDER, self.per_sender))
