@@ -260,7 +260,7 @@ class Neighbours:
         )
         return Operations(
             database or Database("postgresql://nobody@127.0.0.1:1/none"),
-            Outbox("agent"),
+            Outbox("/fte/agent"),
             SystemClock(),
             self.desk_client,
             self.knowledge_client,

@@ -163,7 +163,7 @@ def test_a_sound_file_is_a_policy() -> None:
     ],
 )
 def test_a_broken_file_is_refused_by_the_entry_that_breaks_it(text: str, said: str) -> None:
-    with pytest.raises(PolicyError, match="^rules") as raised:
+    with pytest.raises(PolicyError, match=r"^rules") as raised:
         rules.parse(text, "rules")
     assert said in str(raised.value)
 

@@ -40,7 +40,7 @@ def build(settings: Settings) -> Service:
         pool_max=settings.database_pool_max,
         timeout_seconds=settings.database_timeout_seconds,
     )
-    outbox = Outbox("agent")
+    outbox = Outbox("/fte/agent")
     tokens = TokenSource(settings, "agent")
     tickets, knowledge = (
         connect(
@@ -104,13 +104,7 @@ def build(settings: Settings) -> Service:
 
 def models(settings: Settings, client: openai.AsyncOpenAI | None) -> Models:
     """The models of the settings: the endpoint first where there is one, the local rules always."""
-    local = LocalRulesModel(
-        Thresholds(
-            score_min=settings.local_score_min,
-            coverage_min=settings.local_coverage_min,
-            words_max=settings.local_words_max,
-        )
-    )
+    local = LocalRulesModel(Thresholds(fit_min=settings.local_fit_min, words_max=settings.local_words_max))
     chain: list[tuple[str, Model]] = [(local_rules.NAME, local)]
     if client is not None:
         chain.insert(0, (settings.openai_model, endpoint_model(settings.openai_model, client, settings.openai_api)))

@@ -31,11 +31,8 @@ class Settings(ServiceSettings):
     grounding_coverage_min: Share = Field(
         default=0.6, description="the share of a sentence's words that one passage must hold to support it"
     )
-    local_score_min: Share = Field(
-        default=0.45, description="how well a passage must fit before the local model answers from it"
-    )
-    local_coverage_min: Share = Field(
-        default=0.5, description="the share of the question's words that a passage must hold for the local model"
+    local_fit_min: Share = Field(
+        default=0.51, description="how well a passage must fit the question before the local model answers from it"
     )
     local_words_max: int = Field(default=120, ge=20, le=1000, description="how many words the local model answers in")
 

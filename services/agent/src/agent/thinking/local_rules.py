@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ from agent.thinking.words import LISTS, content_stems, language, words
 
 NAME: Final = "local-rules-1"
 
+# Calibrated together with the threshold on the sample tickets, see bench/answer_quality.py.
+_COVERAGE_WEIGHT: Final = 0.5
+
 _GREETING: Final = re.compile(
     r"^\s*(hi|hello|hey|dear|good (morning|day|afternoon|evening)|to whom it may concern)\b[^.!?\n]{0,40}[,!.]?\s*$"
     r"|^\s*((kind|best|warm) )?(regards|wishes|thanks|thank you|cheers|sincerely|best)\b[^.!?\n]{0,30}[,!.]?\s*$",
@@ -41,10 +44,9 @@ _URGENT: Final = frozenset(LISTS["urgent"].split())
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When a passage answers a question: its search score, and the share of the question's words that it holds."""
+    """From which fit on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    score_min: float = 0.45
-    coverage_min: float = 0.5
+    fit_min: float = 0.51
     words_max: int = 120
 
 
@@ -65,8 +67,8 @@ class _Seen:
         lines = "\n".join(reversed(texts)).splitlines()
         return "\n".join(line for line in lines if line.strip() and not _GREETING.match(line))
 
-    def passages(self) -> list[Mapping[str, Any]]:
-        """What the searches found, best first."""
+    def passages(self) -> Iterable[Mapping[str, Any]]:
+        """What the searches found, each passage once, with its best score."""
         found: dict[str, Mapping[str, Any]] = {}
         for result in self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ()):
             if result.startswith(REJECTED):
@@ -75,7 +77,7 @@ class _Seen:
                 known = found.get(passage["id"])
                 if known is None or passage["score"] > known["score"]:
                     found[passage["id"]] = passage
-        return sorted(found.values(), key=lambda passage: -float(passage["score"]))
+        return found.values()
 
     def searches(self) -> int:
         return len(self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ()))
@@ -161,13 +163,9 @@ class LocalRulesModel(Model):
         return _escalate("no_answer_found", "No passage that was found answers the question.")
 
     def _best(self, stems: Sequence[str], seen: _Seen) -> Mapping[str, Any] | None:
-        limits = self._thresholds
-        for passage in seen.passages():
-            if passage["score"] < limits.score_min:
-                return None
-            if extract.coverage(stems, f"{passage['heading']}\n{passage['text']}") >= limits.coverage_min:
-                return passage
-        return None
+        fits = [(_fit(stems, passage), passage) for passage in seen.passages()]
+        fit, passage = max(fits, key=lambda each: each[0], default=(0.0, None))
+        return passage if fit >= self._thresholds.fit_min else None
 
 
 def _read(items: str | list[TResponseInputItem]) -> tuple[_Seen, int]:
@@ -186,6 +184,12 @@ def _read(items: str | list[TResponseInputItem]) -> tuple[_Seen, int]:
             case {"role": "user", "content": str(content)}:
                 document = read_document(content)
     return _Seen(document, results), len(names)
+
+
+def _fit(stems: Sequence[str], passage: Mapping[str, Any]) -> float:
+    """How well a passage fits a question: mostly what the search says, and how many of its words the passage holds."""
+    coverage = extract.coverage(stems, f"{passage['heading']}\n{passage['text']}")
+    return (float(passage["score"]) + _COVERAGE_WEIGHT * coverage) / (1 + _COVERAGE_WEIGHT)
 
 
 def _triage(seen: _Seen) -> Mapping[str, str]:
