@@ -17,7 +17,7 @@ from meshkit.migrations import migrate
 from meshkit.outbox import Outbox
 from meshkit.settings import ServiceSettings
 from meshkit.testing import settings_for
-from meshkit.testing_streams import EFFECTS, Stream
+from meshkit.testing.streams import EFFECTS, Stream
 
 _numbers = itertools.count(1)
 

@@ -17,7 +17,7 @@ from meshkit.outbox import Outbox
 from meshkit.relay import Relay
 from meshkit.settings import ServiceSettings
 from meshkit.testing import settings_for
-from meshkit.testing_streams import Stream
+from meshkit.testing.streams import Stream
 
 
 async def main(role: str, topic: str, dead_letters: str) -> None:

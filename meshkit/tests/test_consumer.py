@@ -8,13 +8,13 @@ from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from local.fixtures import MakeDatabase
 from local.postgres import Postgres
 from meshkit import context
-from meshkit.consumer import Consumer, Subscription
+from meshkit.consumer import Consumer, ConsumerStuck, Subscription
 from meshkit.database import Database
 from meshkit.deadletters import redriven
 from meshkit.envelope import Event, Received
 from meshkit.errors import Unavailable
 from meshkit.testing import eventually
-from meshkit.testing_streams import Stream
+from meshkit.testing.streams import Stream
 
 SOON = 15.0
 
@@ -384,3 +384,37 @@ async def test_a_row_that_another_holds_is_waited_for_and_not_an_outage_for_ever
     stream.database = patient
     await other.close()
     await quick.close()
+
+
+async def test_records_that_wait_and_never_come_end_the_consumer(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the client's fetcher has died while its heartbeats go on."""
+    await stream.publish("ada", "stuck")
+    async with stream.relaying():
+        await eventually(stream.is_drained, SOON)
+
+    async def nothing(*_: Any, **__: Any) -> dict[Any, Any]:
+        await asyncio.sleep(0.05)
+        return {}
+
+    async def start_of_the_partition(*_: Any) -> int:
+        return 0
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer.getmany", nothing)
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer.position", start_of_the_partition)
+    consumer = Consumer(
+        stream.settings, "tickets", [stream.subscription()], stream.database, stream.outbox, stuck_seconds=0.6
+    )
+    with pytest.raises(ConsumerStuck, match="has not moved"):
+        await asyncio.wait_for(consumer.run(), SOON)
+
+
+async def test_a_consumer_waits_for_a_broker_that_is_not_there_and_stops_when_told(stream: Stream) -> None:
+    nowhere = stream.settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    consumer = Consumer(nowhere, "tickets", [stream.subscription()], stream.database, stream.outbox)
+    running = asyncio.create_task(consumer.run())
+    await eventually(lambda: "kafka" in consumer._outages, SOON)
+    assert not running.done()
+    consumer.stop()
+    await asyncio.wait_for(running, 10)

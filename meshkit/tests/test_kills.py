@@ -16,7 +16,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from local.processes import Child, spawn
 from meshkit.envelope import Event
 from meshkit.testing import eventually
-from meshkit.testing_streams import Stream
+from meshkit.testing.streams import Stream
 
 KEYS = 20
 

@@ -7,7 +7,7 @@ from meshkit import inbox
 from meshkit.context import Call, entered
 from meshkit.envelope import Event
 from meshkit.outbox import VALUE_BYTES_MAX
-from meshkit.testing_streams import Stream
+from meshkit.testing.streams import Stream
 
 
 async def test_an_event_is_kept_if_the_transaction_commits_and_only_then(stream: Stream) -> None:

@@ -7,7 +7,7 @@ from meshkit.database import Database
 from meshkit.envelope import Event, decode
 from meshkit.relay import Relay
 from meshkit.testing import eventually
-from meshkit.testing_streams import Stream, running
+from meshkit.testing.streams import Stream, running
 
 
 async def published(stream: Stream, count: int) -> list[str]:

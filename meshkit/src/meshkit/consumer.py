@@ -92,6 +92,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                 outbox,
                 self._outages,
                 clock or SystemClock(),
+                settings.log_level,
             )
         self._partitions: dict[Any, Partition] = {}
         self._paused: set[Any] = set()
@@ -245,6 +246,7 @@ def _lanes(
     outbox: Outbox,
     outages: Outages,
     clock: Clock,
+    log_level: str,
 ) -> Lanes:
     """The lanes of one topic, whose subscriptions differ in their message types."""
     topic = subscriptions[0].topic
@@ -259,5 +261,7 @@ def _lanes(
     else:
         # Transactions beyond the pool would only wait for it, and two connections stay free for everybody else.
         concurrency = min(concurrency, max(1, database.pool_max - 2))
-    handling = Handling(group, subscriptions, database, outbox, outages, clock, concurrency=concurrency)
+    handling = Handling(
+        group, subscriptions, database, outbox, outages, clock, concurrency=concurrency, log_level=log_level
+    )
     return Lanes(topic, handling.batch, handling.retry, concurrency=concurrency, batch_max=batch_max)

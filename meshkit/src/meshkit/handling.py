@@ -14,6 +14,7 @@ from meshkit.database import DatabaseUnavailable
 from meshkit.deadletters import HandlingTimeout, bury, reason_of
 from meshkit.envelope import Received, Record, Undecodable
 from meshkit.errors import Failure, Kind
+from meshkit.eventlog import Ended, EventLog
 from meshkit.interceptors.correlation import new_request_id
 from meshkit.lanes import Partition, Portion
 
@@ -68,6 +69,7 @@ class Handling:
         clock: Clock,
         *,
         concurrency: int,
+        log_level: str = "INFO",
     ) -> None:
         self._group = group
         self._database = database
@@ -82,10 +84,7 @@ class Handling:
             for subscription in subscriptions
             if subscription.message is not None
         }
-        self._seconds = {
-            outcome: metrics.EVENT_SECONDS.labels(self._topic, outcome)
-            for outcome in ("applied", "repeated", "skipped", "dead")
-        }
+        self._log = EventLog(group, self._topic, level=log_level)
 
     async def batch(self, portions: Sequence[Portion]) -> Exception | None:
         """Handle all these records now, or none of them and say why."""
@@ -93,7 +92,7 @@ class Handling:
         try:
             if len(works) == 1:
                 outcome = await self._once(works[0])
-                self._record(works[0], outcome)
+                self._log.ended([self._ended(works[0], outcome)])
             else:
                 await self._together(works)
         except Exception as error:  # Whatever it is, the patient way decides what to do about it.
@@ -131,8 +130,7 @@ class Handling:
                     raise HandlingTimeout("APPLY_TIMEOUT") from error
                 crashpoints.reached("consumer.before_apply_commit")
             crashpoints.reached("consumer.after_apply_commit")
-        for work, outcome in outcomes.items():
-            self._record(work, outcome)
+        self._log.ended([self._ended(work, outcome) for work, outcome in outcomes.items()])
 
     async def _once(self, work: _Work) -> str:
         received = self._read(work)
@@ -185,7 +183,7 @@ class Handling:
                     error = raised
                 else:
                     self._outages.over("postgres")
-                    self._record(work, outcome, doomed)
+                    self._log.ended([self._ended(work, outcome, doomed)])
                     return True
             if isinstance(error, DatabaseUnavailable) or doomed is not None:
                 self._outages.noticed("postgres", error)
@@ -282,25 +280,15 @@ class Handling:
         with context.entered(context.Call(request_id, received.traceparent)):
             return await half
 
-    def _record(self, work: _Work, outcome: str, error: Exception | None = None) -> None:
-        seconds = time.perf_counter() - work.began
-        self._seconds[outcome].observe(seconds)
-        level = logs.get().error if outcome == "dead" else logs.get().info
-        received, record = work.received, work.record
-        level(
-            "event.handled",
-            topic=self._topic,
-            partition=record.partition,
-            offset=record.offset,
-            consumer=self._group,
-            event_id=str(envelope.identify(record)),
-            event_type=received.type if received is not None else None,
-            request_id=received.request_id if received is not None else "",
-            trace_id=received.traceparent[3:35] if received is not None and received.traceparent else "",
-            outcome=outcome,
-            attempts=work.attempts + 1 if outcome != "dead" else work.attempts,
-            duration_ms=round(seconds * 1000, 2),
-            reason=None if error is None else reason_of(error),
+    def _ended(self, work: _Work, outcome: str, error: Exception | None = None) -> Ended:
+        return Ended(
+            work.record,
+            work.received,
+            outcome,
+            # The one that succeeded counts as well.
+            work.attempts + (outcome != "dead"),
+            time.perf_counter() - work.began,
+            "" if error is None else reason_of(error),
         )
 
     def _note_failure(self, work: _Work, error: Exception) -> None:

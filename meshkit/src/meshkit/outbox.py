@@ -46,7 +46,7 @@ class Outbox:
 
     def __init__(self, source: str, *, clock: Clock | None = None) -> None:
         self.source = source
-        self.clock = clock or SystemClock()
+        self._clock = clock or SystemClock()
 
     def row(self, event: Event) -> OutboxRow:
         """What `publish` writes, with the current call's request id and trace.
@@ -59,7 +59,7 @@ class Outbox:
         value = event.message.SerializeToString()
         if len(value) > VALUE_BYTES_MAX:
             raise ValueError(f"an event of {len(value)} bytes exceeds {VALUE_BYTES_MAX}; publish a reference instead")
-        headers = encode_headers(event, source=self.source, time=self.clock.now(), call=context.current())
+        headers = encode_headers(event, source=self.source, time=self._clock.now(), call=context.current())
         names, values = zip(*headers, strict=True)
         return OutboxRow(event.topic, event.key.encode(), value, names, values)
 
