@@ -248,6 +248,7 @@ class Neighbours:
         limits: Limits | None = None,
         budget: Budget | None = None,
         models: Models | None = None,
+        runs_max: int = 32,
     ) -> Operations:
         """The agent's operations with this model; the local rules when it is left out."""
         limits = limits or Limits()
@@ -255,7 +256,7 @@ class Neighbours:
         thinker = Thinker(
             models or Models(chain, call_seconds=10),
             budget or Budget(turns=10, seconds=10),
-            runs_max=32,
+            runs_max=runs_max,
             instructions=instructions(categories=limits.categories, words_max=limits.reply_words_max),
         )
         return Operations(

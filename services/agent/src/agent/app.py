@@ -16,6 +16,7 @@ from agent.thinking.instructions import instructions
 from agent.thinking.local_rules import LocalRulesModel, Thresholds
 from agent.thinking.models import Models, endpoint_model
 from agent.thinking.thinker import Budget, Thinker
+from fte import descriptors
 from fte.access import ACCESS
 from fte.agent.v1 import agent_service_pb2
 from fte.agent.v1.agent_service_pb2_grpc import add_AgentServiceServicer_to_server
@@ -90,6 +91,7 @@ def build(settings: Settings) -> Service:
             )
         ],
         access=ACCESS,
+        contracts=descriptors.load(),
         migrations="agent",
         subscriptions=[
             on_message_filed(
