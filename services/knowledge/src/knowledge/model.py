@@ -1,0 +1,107 @@
+"""Articles, their versions and passages, and what a search finds. Pure: no wire, no store."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Vector: TypeAlias = npt.NDArray[np.float32]
+"""A vector of a model, or several, one a row. Of length 1: the dot product of two is their cosine."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of a document under one heading; `heading` is the path to it, outermost first, joined by ` > `."""
+
+    heading: str
+    text: str
+
+    def embedded_text(self, left_out: Sequence[str]) -> str:
+        """What its vector is made of: heading and text, without the names that tell no section from another."""
+        text = f"{self.heading}\n{self.text}"
+        if not left_out:
+            return text
+        names = "|".join(re.escape(name) for name in left_out)
+        return re.sub(rf"\b(?:{names})\b", "", text, flags=re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What an article is made from: a file of the context, cut into sections."""
+
+    slug: str
+    title: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class PassageName:
+    """Which passage: it stays the same for ever. `number` counts from 1 within the version."""
+
+    article: str
+    version: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A section as it was published."""
+
+    id: uuid.UUID
+    name: PassageName
+    section: Section
+
+
+@dataclass(frozen=True)
+class Article:
+    """One version of an article. `passages` are in the order of the document, and empty where nobody asked for them."""
+
+    slug: str
+    title: str
+    version: int
+    sha256: str
+    passage_count: int
+    create_time: datetime
+    publish_time: datetime
+    passages: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Match:
+    """A passage that was found, and how well it fits, from 0 to 1."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a search found, best first, and the question as it was searched for."""
+
+    searched_query: str
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A passage that may answer: the cosine of its vector to the question's, and the question's lexemes it has."""
+
+    passage_id: uuid.UUID
+    cosine: float
+    shared: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the store found for a question: its own lexemes, the candidates, and the revision they are of."""
+
+    asked: frozenset[str]
+    found: tuple[Candidate, ...]
+    revision: int

@@ -1,0 +1,139 @@
+"""Knowledge's tables. Every query stands in `store.sql`."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from asyncpg import Record
+
+from knowledge.model import Article, Candidate, Candidates, Passage, PassageName, Section, Vector
+from meshkit import sql
+from meshkit.database import Connection
+
+QUERIES = sql.load("knowledge")
+
+Embedding: TypeAlias = tuple[uuid.UUID, str, Vector]
+"""A passage, the hash of the text that was embedded for it, and its vector."""
+
+
+async def get_article(connection: Connection, slug: str, version: int | None = None) -> Article | None:
+    """Returns one version of an article, or its newest, without passages."""
+    row = await connection.fetchrow(QUERIES.get_article, slug, version)
+    return None if row is None else _article(row)
+
+
+async def list_articles(connection: Connection, after: str, limit: int) -> list[Article]:
+    """Returns up to `limit` articles that come after this name, by name."""
+    return [_article(row) for row in await connection.fetch(QUERIES.list_articles, after, limit)]
+
+
+async def get_passages_of(connection: Connection, slug: str, version: int) -> list[Passage]:
+    """Returns the passages of one version, in the order of the document."""
+    return [_passage(row) for row in await connection.fetch(QUERIES.get_passages_of, slug, version)]
+
+
+async def get_passage(connection: Connection, name: PassageName) -> Passage | None:
+    """Returns one passage."""
+    row = await connection.fetchrow(QUERIES.get_passage, name.article, name.version, name.number)
+    return None if row is None else _passage(row)
+
+
+async def get_passages(connection: Connection, passage_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Passage]:
+    """Returns these passages by their ids."""
+    return {row["passage_id"]: _passage(row) for row in await connection.fetch(QUERIES.get_passages, passage_ids)}
+
+
+async def lock_article(connection: Connection, slug: str, now: datetime) -> tuple[int, datetime]:
+    """Returns an article's newest version, 0 if it is new, and when it was created; so until the transaction ends."""
+    await connection.execute(QUERIES.add_article, slug, now)
+    row = await connection.fetchrow(QUERIES.lock_article, slug)
+    if row is None:
+        raise LookupError("articles are never deleted")
+    return row["version"], row["create_time"]
+
+
+async def add_version(connection: Connection, article: Article) -> None:
+    """Writes a version with its passages; from now on it is the newest, and the only one that is searched."""
+    await connection.execute(
+        QUERIES.add_version,
+        article.slug,
+        article.version,
+        article.title,
+        article.sha256,
+        article.passage_count,
+        article.publish_time,
+    )
+    await connection.execute(
+        QUERIES.add_passages,
+        article.slug,
+        article.version,
+        [passage.id for passage in article.passages],
+        [passage.name.number for passage in article.passages],
+        [passage.section.heading for passage in article.passages],
+        [passage.section.text for passage in article.passages],
+    )
+    await connection.execute(QUERIES.move_to_version, article.slug, article.version)
+    await connection.execute(QUERIES.drop_embeddings_before, article.slug, article.version)
+
+
+async def get_embedded(connection: Connection, slug: str, version: int, model: str) -> dict[uuid.UUID, str]:
+    """Returns, by passage, the hash of the text that the model's vector is of."""
+    rows = await connection.fetch(QUERIES.get_embedded, slug, version, model)
+    return {row["passage_id"]: row["sha256"] for row in rows}
+
+
+async def put_embeddings(connection: Connection, model: str, embeddings: Iterable[Embedding]) -> None:
+    """Writes vectors of a model, in place of older ones."""
+    await connection.executemany(
+        QUERIES.put_embedding, [(passage, model, sha256, vector) for passage, sha256, vector in embeddings]
+    )
+
+
+async def find_candidates(connection: Connection, model: str, question: str, vector: Vector) -> Candidates:
+    """Returns the passages that may answer the question, in no order."""
+    query = QUERIES[f"find_candidates_{model.replace('-', '_')}"]
+    rows = await connection.fetch(query, vector, question)
+    if not rows:
+        return Candidates(frozenset(), (), await get_revision(connection))
+    return Candidates(
+        asked=frozenset(rows[0]["asked"]),
+        found=tuple(Candidate(row["passage_id"], row["cosine"], frozenset(row["shared"])) for row in rows),
+        revision=rows[0]["revision"],
+    )
+
+
+async def get_revision(connection: Connection) -> int:
+    """Returns a number that grows with each version published."""
+    revision: int = await connection.fetchval(QUERIES.get_revision)
+    return revision
+
+
+async def list_texts(connection: Connection) -> list[Section]:
+    """Returns all that the newest versions say."""
+    return [Section(row["heading"], row["text"]) for row in await connection.fetch(QUERIES.list_texts)]
+
+
+async def count_lexemes(connection: Connection) -> dict[str, int]:
+    """Returns in how many passages of the newest versions each lexeme stands."""
+    return {row["word"]: row["ndoc"] for row in await connection.fetch(QUERIES.count_lexemes)}
+
+
+def _article(row: Record) -> Article:
+    return Article(
+        slug=row["slug"],
+        title=row["title"],
+        version=row["version"],
+        sha256=row["sha256"],
+        passage_count=row["passage_count"],
+        create_time=row["create_time"],
+        publish_time=row["publish_time"],
+    )
+
+
+def _passage(row: Record) -> Passage:
+    return Passage(
+        id=row["passage_id"],
+        name=PassageName(row["article"], row["version"], row["number"]),
+        section=Section(row["heading"], row["text"]),
+    )
