@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+from fte import descriptors
 from fte.access import ACCESS
 from fte.tickets.v1 import tickets_service_pb2
 from fte.tickets.v1.tickets_service_pb2_grpc import add_TicketsServiceServicer_to_server
@@ -67,6 +68,7 @@ def build(settings: Settings, clock: Clock | None = None, tokens: Tokens | None 
             )
         ],
         access=ACCESS,
+        contracts=descriptors.load(),
         migrations="tickets",
         subscriptions=[
             on_message_received(desk, Customers(identity), concurrency=settings.incoming_concurrency),
