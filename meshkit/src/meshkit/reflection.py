@@ -1,24 +1,44 @@
-"""Server reflection, so that `grpcurl` and its like can list and call what a server serves."""
+"""Server reflection, so that `grpcurl` and its like can list, describe and call what a server serves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Any
 
 import grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 V1ALPHA_NAME: str = reflection.SERVICE_NAME
 V1_NAME = "grpc.reflection.v1.ServerReflection"
 
 
-def add(server: grpc.aio.Server, services: Sequence[str]) -> None:
-    """Serves reflection for these services, as v1alpha and as v1.
+class _Servicer(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # grpcio-reflection has no types
+    """Puts files with their comments in the place of those that generated code carries, which have none."""
+
+    def __init__(self, names: Sequence[str], commented: FileDescriptorSet | None) -> None:
+        super().__init__(names)
+        files = commented.file if commented is not None else ()
+        self._commented = {file.name: file.SerializeToString() for file in files}
+
+    async def ServerReflectionInfo(  # noqa: N802 - named by the contract of reflection
+        self, request_iterator: AsyncIterable[Any], context: Any
+    ) -> AsyncIterator[Any]:
+        """Answers each question, and each file with its comments where they are known."""
+        async for response in super().ServerReflectionInfo(request_iterator, context):
+            if response.HasField("file_descriptor_response"):
+                files = response.file_descriptor_response.file_descriptor_proto
+                files[:] = [self._commented.get(FileDescriptorProto.FromString(file).name, file) for file in files]
+            yield response
+
+
+def add(server: grpc.aio.Server, services: Sequence[str], commented: FileDescriptorSet | None = None) -> None:
+    """Serves reflection for these services, as v1alpha and as v1; with the comments of `commented`.
 
     grpcio-reflection brings v1alpha alone. The messages of v1 are the same on the wire, so one servicer answers both.
     """
-    names = (*services, V1ALPHA_NAME)
-    servicer = reflection.aio.ReflectionServicer(names)
-    reflection.enable_server_reflection(names, server)
+    servicer = _Servicer((*services, V1ALPHA_NAME), commented)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,

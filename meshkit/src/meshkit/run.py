@@ -128,7 +128,9 @@ class _Running:
     def __init__(self, service: Service, tracer: Tracer | None) -> None:
         settings = service.settings
         self._service = service
-        self._server = Server(settings, service.name, service.doors, service.access, tracer=tracer)
+        self._server = Server(
+            settings, service.name, service.doors, service.access, tracer=tracer, contracts=service.contracts
+        )
         self._relay: Relay | None = None
         self._consumer: Consumer | None = None
         if service.outbox is not None or service.subscriptions:

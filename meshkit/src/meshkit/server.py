@@ -9,12 +9,14 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from opentelemetry.trace import Tracer
 
 from meshkit import reflection
 from meshkit.callers import Access, Verifier, missing_from
+from meshkit.comments import FieldComments
 from meshkit.health import SERVICE_NAME as HEALTH_NAME
 from meshkit.health import Health
 from meshkit.interceptors import Pipeline
@@ -45,6 +47,7 @@ class Door:
 class Server:
     """Serves the doors on the settings' address. Health says NOT_SERVING until `ready`.
 
+    With `contracts`, a descriptor set built with comments, reflection and refusals quote them.
     Raises ServerError when a method has no row in the access table, or a door is given twice.
     """
 
@@ -58,6 +61,7 @@ class Server:
         verifier: Verifier | None = None,
         tracer: Tracer | None = None,
         write_log: Callable[[str], None] | None = None,
+        contracts: FileDescriptorSet | None = None,
     ) -> None:
         self._settings = settings
         self._server = grpc.aio.server(
@@ -71,13 +75,19 @@ class Server:
             maximum_concurrent_rpcs=settings.concurrent_rpcs_max,
         )
         pipeline = Pipeline(
-            settings, service, access, verifier or Verifier(settings), tracer=tracer, write_log=write_log
+            settings,
+            service,
+            access,
+            verifier or Verifier(settings),
+            tracer=tracer,
+            write_log=write_log,
+            comments=FieldComments(contracts),
         )
         self._server.add_generic_rpc_handlers((_handlers(doors, access, pipeline),))
         self.recorder = pipeline.recorder
         names = [door.descriptor.full_name for door in doors]
         self._health = Health(self._server, names)
-        reflection.add(self._server, (*names, HEALTH_NAME))
+        reflection.add(self._server, (*names, HEALTH_NAME), contracts)
         self._port = 0
 
     @property

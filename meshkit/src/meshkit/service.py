@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
 from meshkit.callers import Access
 from meshkit.database import Database
 from meshkit.outbox import Outbox
@@ -22,7 +24,8 @@ class Service:
 
     `name` is its schema, its consumer group and its name in logs and errors. `migrations` is the package that holds
     `migrations/*.sql`. With an `outbox` or `subscriptions` it has a relay. `resources` (channels, HTTP clients) are
-    entered before `on_start` and left at the end, in reverse; `on_start` runs before health says SERVING.
+    entered before `on_start` and left at the end, in reverse; `on_start` runs before health says SERVING. `contracts` is
+    a descriptor set with comments, which reflection and refusals quote.
     """
 
     name: str
@@ -36,3 +39,4 @@ class Service:
     timers: Sequence[Timer] = ()
     on_start: Sequence[Callable[[], Awaitable[None]]] = ()
     resources: Sequence[AbstractAsyncContextManager[Any]] = ()
+    contracts: FileDescriptorSet | None = None

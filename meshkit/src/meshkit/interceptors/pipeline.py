@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from meshkit import context, logs, metrics, telemetry
 from meshkit.callers import PUBLIC, Access, Caller, Verifier, authorised
+from meshkit.comments import FieldComments
 from meshkit.context import Call
 from meshkit.errors import DeadlineExceeded, Failure, InvalidArgument, Unauthenticated
 from meshkit.interceptors import correlation, validation
@@ -47,12 +48,14 @@ class Pipeline:
         *,
         tracer: Tracer | None = None,
         write_log: Callable[[str], None] | None = None,
+        comments: FieldComments | None = None,
     ) -> None:
         self._settings = settings
         self._service = service
         self._access = access
         self._verifier = verifier
         self._tracer = tracer
+        self._comments = comments or FieldComments()
         self.in_flight = 0
         self.recorder = Recorder(service, level=settings.log_level, write=write_log)
         metrics.RPC_IN_FLIGHT.set_function(lambda: self.in_flight)
@@ -99,6 +102,7 @@ class _Method:
         self._allowed = pipeline._access[method]
         self._verifier = pipeline._verifier
         self._tracer = pipeline._tracer
+        self._comments = pipeline._comments
         self._default_seconds = settings.default_deadline_seconds
         self._maximum_seconds = settings.deadline_max_seconds
         self._decode = request_type.FromString
@@ -220,7 +224,7 @@ class _Method:
             request = self._decode(raw)
         except (DecodeError, ValueError) as error:
             raise InvalidArgument("the request is not a readable message of this method's request type") from error
-        validation.check(request)
+        validation.check(request, self._comments)
         return request
 
     async def _checked_each(self, raws: AsyncIterable[bytes]) -> AsyncIterator[Message]:

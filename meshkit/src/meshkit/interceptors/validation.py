@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 from protovalidate import Validator
 
+from meshkit.comments import FieldComments
 from meshkit.errors import InvalidArgument, Violation
 
 _validator = Validator()
@@ -23,11 +24,17 @@ def warm(message_types: Iterable[type[Message]]) -> None:
         _collect(message_type())
 
 
-def check(message: Message) -> None:
-    """Raises InvalidArgument with every violation of the contract's rules: the field's path, the rule, the mend."""
+def check(message: Message, comments: FieldComments) -> None:
+    """Raises InvalidArgument with every violation of the contract's rules.
+
+    Each names the field's path and the rule; what the contract says of the field, if `comments` know it, is the mend.
+    """
     found = _collect(message)
     if found:
-        violations = [Violation(_path(each.proto.field), _rule(each.proto)) for each in found]
+        violations = [
+            Violation(_path(each.proto.field), _rule(each.proto) + _mend(message, each.proto.field, comments))
+            for each in found
+        ]
         first = violations[0]
         message_text = f"{first.field}: {first.description}" if first.field else first.description
         if len(violations) > 1:
@@ -40,6 +47,16 @@ def _rule(violation: Any) -> str:
     if violation.for_key:
         text += " (the key)"
     return text
+
+
+def _mend(message: Message, path: Any, comments: FieldComments) -> str:
+    descriptor: Any = message.DESCRIPTOR
+    field: Any = None
+    for element in path.elements if path is not None else ():
+        field = descriptor.fields_by_name.get(element.field_name) if descriptor is not None else None
+        descriptor = field.message_type if field is not None else None
+    comment = comments.of(field.full_name) if field is not None else ""
+    return f" ({comment})" if comment else ""
 
 
 def _path(field: Any) -> str:

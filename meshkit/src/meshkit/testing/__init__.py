@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import grpc
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from pydantic import SecretStr
 
 from meshkit.callers import PUBLIC_NAME, STAFF_NAME, Access, Tokens
@@ -162,11 +163,12 @@ async def serve(
     caller: str = PUBLIC_NAME,
     service: str = "testing",
     settings: ServiceSettings | None = None,
+    contracts: FileDescriptorSet | None = None,
 ) -> AsyncIterator[InProcess]:
     """A ready server for the doors on a free port, with a channel that calls as `caller`."""
     settings = settings or settings_for(ServiceSettings)
     lines: list[str] = []
-    server = Server(settings, service, doors, access, write_log=lines.append)
+    server = Server(settings, service, doors, access, write_log=lines.append, contracts=contracts)
     await server.start()
     await server.ready()
     async with AsyncExitStack() as open_channels:

@@ -9,6 +9,7 @@ from channels.operations import Caps, Deliveries, Records, Submissions, Watch
 from channels.providers.base import Provider
 from channels.providers.web import WebForm
 from channels.settings import Settings
+from fte import descriptors
 from fte.access import ACCESS
 from fte.channels.v1 import channels_service_pb2
 from fte.channels.v1.channels_service_pb2_grpc import add_ChannelsServiceServicer_to_server
@@ -71,6 +72,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
             )
         ],
         access=ACCESS,
+        contracts=descriptors.load(),
         migrations="channels",
         subscriptions=[on_reply_requested(Deliveries(outbox, clock, providers))],
         timers=[Timer("forget", _FORGET_SECONDS, watch.forget)],

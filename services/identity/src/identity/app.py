@@ -1,5 +1,6 @@
 """How identity is put together: the only place that constructs."""
 
+from fte import descriptors
 from fte.access import ACCESS
 from fte.identity.v1 import identity_service_pb2
 from fte.identity.v1.identity_service_pb2_grpc import add_IdentityServiceServicer_to_server
@@ -38,5 +39,6 @@ def build(settings: Settings) -> Service:
             )
         ],
         access=ACCESS,
+        contracts=descriptors.load(),
         migrations="identity",
     )
