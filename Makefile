@@ -23,6 +23,9 @@ INSTALLED := .venv/.installed
 KAFKA := .build/kafka/.copied
 PROTOS := .build/third_party/.copied
 WEB_MODULES := web-form/node_modules/.installed
+# The tests call the mesh as its users do.
+GRPCURL_VERSION := v1.9.3
+GRPCURL := .build/bin/grpcurl
 WEB := web-form/dist/.built
 WEB_SOURCES := $(shell find web-form/src web-form/public -type f 2>/dev/null) $(wildcard web-form/*.html web-form/*.ts web-form/*.json)
 
@@ -42,14 +45,14 @@ clean: ## stop the mesh and forget everything it kept
 .PHONY: test test-long test-python test-web check bench
 test: test-python test-web ## all tests but the long ones, and at least 85 % of our code run by them
 
-test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB)
+test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(GRPCURL)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -m "not long" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 test-web: $(WEB_MODULES)
 	cd web-form && npm test --silent
 
-test-long: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) ## the tests that `make test` leaves out: every seed of every fault
+test-long: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(GRPCURL) ## the tests that `make test` leaves out: every seed of every fault
 	$(BIN)/pytest -m long
 
 check: check-python check-plan check-protos check-gateway check-web ## the quick static part: format, lint, types, layers, contracts, gateway
@@ -132,6 +135,10 @@ $(WEB_MODULES): web-form/package.json web-form/package-lock.json
 	@command -v npm >/dev/null || { echo "Node is missing: install the packages nodejs (20.19 or later) and npm" >&2; exit 1; }
 	cd web-form && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+$(GRPCURL):
+	@command -v go >/dev/null || { echo "Go is missing, which builds grpcurl for the tests: install the package golang-go" >&2; exit 1; }
+	GOBIN=$(CURDIR)/.build/bin go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
 
 $(WEB): $(WEB_SOURCES) | $(WEB_MODULES)
 	cd web-form && npm run --silent build

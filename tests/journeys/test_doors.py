@@ -1,5 +1,6 @@
 """The doors as others find them: health, reflection, JWT, and what is refused at the edge."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,13 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def grpcurl(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The real grpcurl, built from its Go module unless the machine has one."""
-    if found := shutil.which("grpcurl"):
-        return found
-    binary = ROOT / ".build" / "bin" / "grpcurl"
-    assert binary.exists(), "run make grpcurl: the tests call the mesh as its users do"
-    return str(binary)
+def grpcurl() -> str:
+    """The real grpcurl: the machine's own, or the one that make built for the tests."""
+    found = shutil.which("grpcurl", path=f"{os.environ['PATH']}{os.pathsep}{ROOT / '.build' / 'bin'}")
+    assert found, "run make test: it builds grpcurl first"
+    return found
 
 
 def run(grpcurl: str, *arguments: str) -> str:

@@ -24,8 +24,8 @@ class Service:
 
     `name` is its schema, its consumer group and its name in logs and errors. `migrations` is the package that holds
     `migrations/*.sql`. With an `outbox` or `subscriptions` it has a relay. `resources` (channels, HTTP clients) are
-    entered before `on_start` and left at the end, in reverse; `on_start` runs before health says SERVING. `contracts` is
-    a descriptor set with comments, which reflection and refusals quote.
+    entered before `on_start` and left at the end, in reverse; `on_start` runs before health says SERVING.
+    `contracts` is a descriptor set with comments, which reflection and refusals quote.
     """
 
     name: str
