@@ -139,7 +139,7 @@ async def test_an_unknown_passage_is_not_found(knowledge: Running, name: str) ->
 async def test_requests_outside_the_contract_name_their_field(knowledge: Running) -> None:
     staff = await knowledge.stub("staff")
     token = (await staff.ListArticles(ListArticlesRequest(page_size=1))).next_page_token
-    calls = {
+    calls: dict[str, list[Awaitable[Any]]] = {
         "query": [
             staff.SearchPassages(SearchPassagesRequest()),
             staff.SearchPassages(SearchPassagesRequest(query="x" * 1001)),
