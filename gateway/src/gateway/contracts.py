@@ -11,18 +11,22 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorPr
 from fte import descriptors
 from fte.access import ACCESS, PUBLIC
 
-_VARIABLE = re.compile(r"\{[^=}]+(?:=(?P<pattern>[^}]+))?\}")
+_VARIABLE = re.compile(r"\{(?P<field>[^=}]+)(?:=(?P<pattern>[^}]+))?\}")
 _SEGMENT = "[^/:]+"
 
 
 @dataclass(frozen=True)
 class Binding:
-    """One REST path of one method. `path` is a regular expression for the whole path, without the query."""
+    """One REST path of one method.
+
+    `path` is a regular expression for the whole path, without the query; `fields` are the request's fields in it.
+    """
 
     service: str
     method: str
     verb: str
     path: str
+    fields: tuple[str, ...]
     public: bool
 
 
@@ -49,7 +53,7 @@ def grpc_services() -> list[str]:
 def bindings() -> list[Binding]:
     """Every REST path of the mesh."""
     return [
-        Binding(method.service, method.full_name, verb, path_expression(template), method.public)
+        Binding(method.service, method.full_name, verb, path_expression(template), _fields(template), method.public)
         for method in methods()
         for verb, template in map(_verb_and_template, method.rules)
     ]
@@ -65,6 +69,10 @@ def path_expression(template: str) -> str:
         end = variable.end()
     # re.escape is for Python's own syntax, where a hyphen may mean something; to RE2 it must not be escaped.
     return (expression + re.escape(template[end:])).replace("\\-", "-")
+
+
+def _fields(template: str) -> tuple[str, ...]:
+    return tuple(variable["field"] for variable in _VARIABLE.finditer(template))
 
 
 def _methods(contracts: FileDescriptorSet) -> Iterator[Method]:

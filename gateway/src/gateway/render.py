@@ -5,25 +5,16 @@ import yaml
 from fte import descriptors
 from gateway import routes, website
 from gateway.contracts import grpc_services
-from gateway.replies import ORIGINAL_PATH, Config, local_replies
+from gateway.replies import ORIGINAL_PATH, ORIGINAL_TYPE, Config, local_replies
 from gateway.settings import GatewaySettings
 
 SERVICES = ("identity", "tickets", "knowledge", "agent", "channels")
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _CONNECTIONS = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 _FILTER = "type.googleapis.com/envoy.extensions.filters.http"
-# Headers that say who somebody is, and are ours to say. Callers are proved by tokens; these are taken off all the same,
-# so that nobody is tempted to read them.
-FORGEABLE = (
-    "x-jwt-payload",
-    "x-staff-sub",
-    "x-caller",
-    "x-customer",
-    "x-forwarded-client-cert",
-    "x-envoy-original-path",
-    "x-fte-caller",
-    "x-client-address",
-)
+# Headers that say who somebody is or how Envoy should treat them, and are ours to say. Callers are proved by tokens;
+# these are taken off all the same, so that nobody is tempted to read them.
+_FORGEABLE = ("x-envoy-", "x-fte-", "x-staff-", "x-jwt-", "x-caller", "x-customer", "x-client-", "x-forwarded-client-")
 
 
 def render(settings: GatewaySettings) -> str:
@@ -79,7 +70,6 @@ def _connection_manager(settings: GatewaySettings) -> Config:
         "use_remote_address": True,
         "xff_num_trusted_hops": settings.gateway_trusted_hops,
         "normalize_path": True,
-        "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "request_headers_timeout": "5s",
         "stream_idle_timeout": "60s",
@@ -100,15 +90,6 @@ def _connection_manager(settings: GatewaySettings) -> Config:
                 {
                     "name": "public",
                     "domains": ["*"],
-                    "request_headers_to_add": [
-                        {
-                            "header": {
-                                "key": "x-client-address",
-                                "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-                            },
-                            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                        }
-                    ],
                     "routes": [*routes.api_routes(settings), *website.routes(settings.web_form_dir)],
                     "response_headers_to_remove": ["x-envoy-upstream-service-time"],
                 }
@@ -119,19 +100,19 @@ def _connection_manager(settings: GatewaySettings) -> Config:
 
 
 def _first_of_all() -> Config:
-    kept = {
-        "append": {
-            "header": {"key": ORIGINAL_PATH, "value": "%REQ(:PATH)%"},
-            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-        }
-    }
+    kept = ({"append": _set(ORIGINAL_PATH, "%REQ(:PATH)%")}, {"append": _set(ORIGINAL_TYPE, "%REQ(CONTENT-TYPE)%")})
+    forgeable = ({"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in _FORGEABLE)
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {
             "@type": f"{_EXTENSIONS}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            "mutations": [kept, *({"remove": name} for name in FORGEABLE)],
+            "mutations": [*forgeable, *kept],
         },
     }
+
+
+def _set(name: str, value: str) -> Config:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _access_log() -> Config:
@@ -235,6 +216,7 @@ def _rate_limit(settings: GatewaySettings) -> list[Config]:
             token_bucket={"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
             filter_enabled={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
             filter_enforced={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
+            rate_limited_as_resource_exhausted=True,
             rate_limits=[{"actions": [by_address]}],
             descriptors=[{"entries": [{"key": "masked_remote_address"}], "token_bucket": bucket}],
             max_dynamic_descriptors=10_000,

@@ -1,7 +1,10 @@
 """What the gateway itself answers when it refuses, in the shape of every other error of the mesh."""
 
+import base64
 from dataclasses import dataclass
 from typing import Any
+
+from google.rpc import error_details_pb2, status_pb2
 
 Config = dict[str, Any]
 """A piece of Envoy's configuration, as YAML has it."""
@@ -9,26 +12,40 @@ Config = dict[str, Any]
 DOMAIN = "gateway.fte"
 HEALTH_PATH = "/api/v1/health"
 ORIGINAL_PATH = "x-original-path"
-"""Set at the very beginning: the transcoder rewrites the path, and with it what kind of call this looks like."""
+ORIGINAL_TYPE = "x-original-content-type"
+"""Both are set at the very beginning: the transcoder rewrites path and content type, and with them what kind of call
+this looks like."""
 
-_GRPC_PATH = r"/(fte|grpc)\..*"
+_GRPC = "application/grpc"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An HTTP status of the gateway's own, and what it says: the canonical code, the reason, and a sentence."""
+    """An HTTP status of the gateway's own, and what it says: the canonical code, the reason, and a sentence.
+
+    `grpc_code` is the code that gRPC has for it, where that is another one. `status_shown` takes the status' place.
+    """
 
     status: int
     code: int
     reason: str
     message: str
+    grpc_code: int | None = None
+    status_shown: int | None = None
 
 
+# Envoy could say at which character it stopped, but quotes the customer's words there.
+_UNREADABLE = (
+    "The request cannot be read: send JSON with the types of the contract and enum names in full, no unknown query "
+    "parameter, no field of the path once more in the body, and neither // nor an encoded slash in the path."
+)
+_NO_TOKEN = "Sign in first: the token is missing, expired or not one of ours."
 REFUSALS = (
-    Refusal(400, 3, "INVALID_REQUEST", "The request cannot be read: %LOCAL_REPLY_BODY%"),
-    Refusal(401, 16, "UNAUTHENTICATED", "Sign in first: the token is missing, expired or not one of ours."),
-    Refusal(403, 7, "PERMISSION_DENIED", "This is not allowed with this token."),
-    Refusal(404, 5, "NOT_FOUND", "There is nothing at this path."),
+    Refusal(400, 3, "INVALID_REQUEST", _UNREADABLE),
+    Refusal(401, 16, "UNAUTHENTICATED", _NO_TOKEN),
+    # Envoy's word for a token that is meant for another audience, which is not one of ours.
+    Refusal(403, 16, "UNAUTHENTICATED", _NO_TOKEN, status_shown=401),
+    Refusal(404, 5, "NOT_FOUND", "There is nothing at this path.", grpc_code=12),
     Refusal(405, 12, "METHOD_NOT_ALLOWED", "This path does not take this method."),
     Refusal(408, 4, "REQUEST_TIMEOUT", "The request took too long to arrive."),
     Refusal(413, 3, "REQUEST_TOO_LARGE", "The body is too large: shorten the message."),
@@ -42,28 +59,52 @@ REFUSALS = (
 
 
 def local_replies() -> Config:
-    """The mappers of Envoy's local replies. gRPC calls keep gRPC's own form of an error."""
-    return {"mappers": [_health_is_down(), *(_mapper(refusal) for refusal in REFUSALS)]}
+    """The mappers of Envoy's local replies: a refusal has the same facts for REST and for gRPC, each in its form."""
+    return {
+        "mappers": [
+            _health_is_down(),
+            *(_as_json(refusal) for refusal in REFUSALS),
+            *(_as_grpc(refusal) for refusal in REFUSALS),
+        ]
+    }
 
 
-def _mapper(refusal: Refusal) -> Config:
+def _as_json(refusal: Refusal) -> Config:
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refusal.reason, "domain": DOMAIN}
     mapper = _json_reply(
-        [_status_is(refusal.status), {"not_health_check_filter": {}}, _is_not_grpc()],
+        [_status_is(refusal.status), _is_grpc(wanted=False)],
         {"code": refusal.code, "message": refusal.message, "details": [info]},
     )
+    if refusal.status_shown is not None:
+        mapper["status_code"] = refusal.status_shown
     if refusal.status == 429:
         mapper["headers_to_add"].append(_overwrite("retry-after", "1"))
     return mapper
 
 
+def _as_grpc(refusal: Refusal) -> Config:
+    status = status_pb2.Status(code=refusal.grpc_code or refusal.code, message=refusal.message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN))
+    # Binary metadata is base64 without padding (gRPC over HTTP/2).
+    details = base64.b64encode(status.SerializeToString(deterministic=True)).rstrip(b"=").decode()
+    return {
+        "filter": {"and_filter": {"filters": [_status_is(refusal.status), _is_grpc(wanted=True)]}},
+        "headers_to_add": [
+            _overwrite("grpc-status", str(status.code)),
+            _overwrite("grpc-status-details-bin", details),
+        ],
+        "body_format_override": {"text_format_source": {"inline_string": refusal.message}},
+    }
+
+
 def _health_is_down() -> Config:
-    """Nobody behind the door takes messages: the answer that the door itself can give."""
-    path = {"name": ORIGINAL_PATH, "string_match": {"prefix": HEALTH_PATH}}
-    return _json_reply(
-        [_status_is(503), {"header_filter": {"header": path}}],
+    """Nobody behind the door takes messages: the answer that the door itself can give, in good time or late."""
+    path = {"name": ORIGINAL_PATH, "string_match": {"safe_regex": {"regex": rf"{HEALTH_PATH}(\?.*)?"}}}
+    reply = _json_reply(
+        [_status_is(502, "GE"), {"header_filter": {"header": path}}],
         {"status": "down", "checks": {"channels": "down"}},
     )
+    return {**reply, "status_code": 503}
 
 
 def _json_reply(filters: list[Config], body: Config) -> Config:
@@ -78,18 +119,18 @@ def _overwrite(name: str, value: str) -> Config:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _status_is(status: int) -> Config:
+def _status_is(status: int, comparison: str = "EQ") -> Config:
     value = {"default_value": status, "runtime_key": "none"}
-    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+    return {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
 
 
-def _is_not_grpc() -> Config:
+def _is_grpc(*, wanted: bool) -> Config:
     return {
         "header_filter": {
             "header": {
-                "name": ORIGINAL_PATH,
-                "string_match": {"safe_regex": {"regex": _GRPC_PATH}},
-                "invert_match": True,
+                "name": ORIGINAL_TYPE,
+                "string_match": {"prefix": _GRPC},
+                "invert_match": not wanted,
                 "treat_missing_header_as_empty": True,
             }
         }

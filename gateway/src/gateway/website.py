@@ -54,7 +54,7 @@ def routes(root: Path) -> list[Config]:
     """
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     missing: Config = {
-        "match": {"safe_regex": {"regex": r"/assets/.*|/[^/]*\.[a-z0-9]+"}},
+        "match": {"safe_regex": {"regex": r"/assets/.*|/[^/]*\.[a-z0-9]+"}, "headers": [_READING]},
         "direct_response": {"status": 404},
         "typed_per_filter_config": NOT_TRANSCODED,
     }
