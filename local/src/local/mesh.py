@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Mesh:
 
     `environment` is what an operator sets: it wins over every default. With `DATABASE_URL` or
     `KAFKA_BOOTSTRAP_SERVERS` in it, that server is used and none of our own is started. Nothing is started again by
-    itself; `local.supervision` does that.
+    itself; `local.supervision` does that. Of the services only those in `services` are started.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Mesh:
         ports: Ports | None = None,
         environment: Mapping[str, str] | None = None,
         postgres_settings: Mapping[str, str] | None = None,
+        services: Sequence[str] = SERVICES,
         announce: Announce = lambda step, seconds: None,
     ) -> None:
         self.state = state.resolve()
@@ -54,6 +55,7 @@ class Mesh:
         given = os.environ if environment is None else environment
         self._environment = {name: value for name, value in given.items() if value}
         self._announce = announce
+        self._names = tuple(services)
         self._make_folders()
         self.credentials = Credentials(self.state / "secrets", SERVICES)
         self._passwords = self.credentials.passwords(SERVICES)
@@ -171,14 +173,15 @@ class Mesh:
             lambda: run_blocking(provision(self._admin_dsn("DATABASE_DIRECT_URL"), self._passwords)),
         )
         self.services = {
-            name: Service(name, self.ports.grpc[name], self.environment_of(name), self._log(name)) for name in SERVICES
+            name: Service(name, self.ports.grpc[name], self.environment_of(name), self._log(name))
+            for name in self._names
         }
         self._timed("every schema is up to date", self._migrate)
 
     def _migrate(self) -> None:
         addresses = {
-            migrate.PREFIX + name.upper(): service.environment.get("DATABASE_DIRECT_URL", self.dsn(name))
-            for name, service in self.services.items()
+            migrate.PREFIX + name.upper(): self.environment_of(name).get("DATABASE_DIRECT_URL", self.dsn(name))
+            for name in SERVICES
         }
         child = spawn(
             "migrations",

@@ -1,0 +1,196 @@
+"""The form's door of the monolith: `uvicorn bench.baseline.app:app`.
+
+The checks are those of channels, by the same functions of its model, so that only what is around them differs:
+FastAPI and Pydantic in place of the contract, the door and the pipeline.
+
+As durable as channels: 200 is answered once the row is committed and Kafka has acknowledged the event (acks=all,
+idempotent producer). That is how such a service is commonly written, and the cheaper way of the two: an outbox would
+add an insert, a read and an update to each form. It is also the weaker one, and this bench makes nothing of that: a
+crash between the two leaves a row without an event, and while Kafka is away no form can be taken.
+
+The row and the claim of the idempotency key are one statement, hence one round trip and one commit. Uvicorn's access
+log writes a line for each request, as channels does for each call; there are no metrics.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import hmac
+import json
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from fastapi import FastAPI, Header, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from channels import model
+from channels.errors import UnknownCategory
+from meshkit.errors import InvalidArgument
+from meshkit.ids import uuid7
+
+TOPIC = "baseline.incoming"
+CATEGORIES = ("general", "technical", "billing", "feedback", "bug_report")
+KEY_KEPT = timedelta(hours=24)
+POOL_MAX = 10
+TRIES_MAX = 8
+
+_FILE = """
+with claimed as (
+    insert into submissions as known (key_hash, body_hash, reference, receive_time)
+    select $1::bytea, $2::bytea, $3::text, $4::timestamptz
+    where $1::bytea is not null
+    on conflict (key_hash) do update
+    set body_hash = excluded.body_hash, reference = excluded.reference, receive_time = excluded.receive_time
+    where known.receive_time < $5::timestamptz
+    returning true
+)
+insert into inbound (
+    id, channel, provider_message_id, reference, sender, sender_name, subject, category, priority, message, receive_time
+)
+select $6::uuid, 'web_form', $7::text, $3::text, $8::text, $9::text, $10::text, $11::text, $12::text, $13::text, $4
+where $1::bytea is null or exists (select 1 from claimed)
+returning true
+"""
+_FIND = "select body_hash, reference from submissions where key_hash = $1"
+
+Line = "^[^\\x00-\\x1f\\x7f]*$"
+
+
+class Form(BaseModel):
+    """The form, held to the limits that stand in the contract."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=Line)]
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+    subject: Annotated[str, Field(min_length=1, max_length=200, pattern=Line)]
+    category: Annotated[str, Field(max_length=40, pattern="^[a-z][a-z0-9_]*$")]
+    priority: Literal["PRIORITY_LOW", "PRIORITY_MEDIUM", "PRIORITY_HIGH"] = "PRIORITY_MEDIUM"
+    message: Annotated[str, Field(min_length=1, max_length=10_000, pattern="^[^\\x00]*$")]
+    website: Annotated[str, Field(max_length=2000)] = ""
+
+
+class Promise(BaseModel):
+    """The answer to a form."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    reference: str
+    status_token: str
+    status_url: str
+
+
+class Desk:
+    """What a running process of the monolith holds."""
+
+    pool: asyncpg.Pool[asyncpg.Record]
+    producer: Any
+    token_key: bytes
+    public_url: str
+
+
+desk = Desk()
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    """Opens the pool and the producer, and closes them."""
+    desk.token_key = os.environ["STATUS_TOKEN_KEY"].encode()
+    desk.public_url = os.environ["PUBLIC_URL"]
+    desk.producer = AIOKafkaProducer(
+        bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], acks="all", enable_idempotence=True
+    )
+    await desk.producer.start()
+    async with asyncpg.create_pool(
+        os.environ["DATABASE_URL"], min_size=POOL_MAX, max_size=POOL_MAX, command_timeout=5, reset=_leave_as_is
+    ) as desk.pool:
+        # As the services do at the end of their start.
+        gc.collect()
+        gc.freeze()
+        yield
+    await desk.producer.stop()
+
+
+async def _leave_as_is(_connection: Any) -> None:
+    """Saves the round trip of a reset, as the services do."""
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/api/v1/support/form")
+async def submit_form(form: Form, idempotency_key: Annotated[str | None, Header()] = None) -> Promise:
+    """Takes the web form."""
+    try:
+        filled = model.Form(
+            form.name,
+            form.email,
+            form.subject,
+            form.category,
+            model.Priority[form.priority.removeprefix("PRIORITY_")],
+            form.message,
+            form.website,
+        ).cleaned(CATEGORIES)
+        sender = model.sender_key(filled.email)
+        key_hash = None if idempotency_key is None else model.key_hash("form", idempotency_key)
+    except (InvalidArgument, UnknownCategory) as error:
+        raise HTTPException(400, [{"field": each.field, "rule": each.description} for each in error.violations]) from None
+    if filled.website:
+        return _promise(model.decoy_reference(key_hash) if key_hash else model.new_reference())
+    return _promise(await _file(filled, sender, key_hash))
+
+
+async def _file(form: model.Form, sender: str, key_hash: bytes | None) -> str:
+    """The reference it is filed under, or was before under the same key."""
+    body_hash, message_id, now = form.digest(), uuid7(), datetime.now(UTC)
+    for _ in range(TRIES_MAX):
+        reference = model.new_reference()
+        columns = (
+            *(key_hash, body_hash, reference, now, now - KEY_KEPT, message_id, str(message_id)),
+            *(sender, form.name, form.subject, form.category, form.priority.value, form.message),
+        )
+        async with desk.pool.acquire(timeout=5) as connection:
+            try:
+                filed = await connection.fetchval(_FILE, *columns)
+            except asyncpg.UniqueViolationError:
+                continue
+            if not filed:
+                return await _repeated(connection, key_hash, body_hash)
+        event = {
+            "inboundMessage": str(message_id),
+            "reference": reference,
+            "sender": {"email": sender, "name": form.name, "verified": False},
+            "subject": form.subject,
+            "category": form.category,
+            "priority": form.priority.value,
+            "text": form.message,
+            "receiveTime": now.isoformat(),
+        }
+        await desk.producer.send_and_wait(TOPIC, json.dumps(event).encode(), key=sender.encode())
+        return reference
+    raise HTTPException(503, "no reference came free for this form; send it again")
+
+
+async def _repeated(connection: Any, key_hash: bytes | None, body_hash: bytes) -> str:
+    earlier = await connection.fetchrow(_FIND, key_hash)
+    if earlier is None:
+        raise HTTPException(503, "the idempotency-key was let go of at this moment; send the same again")
+    if earlier["body_hash"] != body_hash:
+        raise HTTPException(409, "the idempotency-key came before with another body; send that body, or take a new key")
+    reference: str = earlier["reference"]
+    return reference
+
+
+def _promise(reference: str) -> Promise:
+    token = urlsafe_b64encode(hmac.digest(desk.token_key, reference.encode(), hashlib.sha256)).rstrip(b"=").decode()
+    return Promise(
+        reference=reference, status_token=token, status_url=f"{desk.public_url}/status/{reference}#{token}"
+    )
