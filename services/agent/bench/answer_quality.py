@@ -1,4 +1,6 @@
-"""How well the local model answers: the sample tickets through real runs over the real knowledge service.
+"""How well the local model answers: real runs over the real knowledge service.
+
+Two sets: the sample tickets, and `more_questions.json`, with other articles and more that has no answer.
 
 `python services/agent/bench/answer_quality.py [--answers]` from the top of the repository starts a PostgreSQL of its
 own, serves knowledge in this process, and prints the figures (as JSON) and every ticket that did not end as expected;
@@ -50,6 +52,7 @@ from meshkit.migrations import migrate
 from meshkit.testing import serve, settings_for
 
 CONTEXT: Final = Path("context")
+MORE_QUESTIONS: Final = Path(__file__).with_name("more_questions.json")
 
 
 @dataclass
@@ -118,7 +121,7 @@ def figures(results: Sequence[Result]) -> dict[str, Any]:
     counts = Counter(result.outcome for result in results)
     unanswerable = [r for r in results if r.sample["expected"]["reason"] == "NO_ANSWER_FOUND"]
     answerable = [r for r in results if r.sample["expected"]["section"]]
-    sorted_right = sum(result.desk.category == result.sample["expected"]["category"] for result in answerable)
+    sorted_right = sum(r.desk.category == r.sample["expected"]["category"] for r in answerable)
     return {
         "tickets": len(results),
         "outcomes": dict(counts.most_common()),
@@ -153,14 +156,28 @@ async def measure(dsn: str, samples: Sequence[dict[str, Any]], thresholds: Thres
     return results
 
 
+def _as_sample(question: dict[str, Any]) -> dict[str, Any]:
+    section = question["section"]
+    expected = {"section": section, "category": "", "ending": "reply" if section else "escalate"}
+    expected["reason"] = None if section else "NO_ANSWER_FOUND"
+    return {
+        "id": "more",
+        "channel": "web_form",
+        "subject": "",
+        "message": question["message"],
+        "expected": expected,
+    }
+
+
 async def main(server: Postgres, *, show_answers: bool) -> None:
     """Measures and prints."""
     roles = passwords()
     await create_database(server.dsn(), "answers")
     await provision(server.dsn("answers"), roles)
-    samples = json.loads((CONTEXT / "sample-tickets.json").read_text("utf-8"))
+    tickets = json.loads((CONTEXT / "sample-tickets.json").read_text("utf-8"))
+    more_questions = [_as_sample(each) for each in json.loads(MORE_QUESTIONS.read_text("utf-8"))]
     dsn = service_dsn(server.dsn("answers"), "knowledge", roles["knowledge"])
-    results = await measure(dsn, samples, Thresholds())
+    results = await measure(dsn, [*tickets, *more_questions], Thresholds())
     for result in results:
         expected = result.sample["expected"]
         reason = result.desk.ended.reason if isinstance(result.desk.ended, Escalation) else ""
@@ -168,7 +185,8 @@ async def main(server: Postgres, *, show_answers: bool) -> None:
             print(f"{result.sample['id']}: {result.outcome}: {reason}{result.section or ''}, expected {expected}")
         if show_answers and isinstance(result.desk.ended, Reply):
             print(f"--- {result.sample['message']}\n>>> {result.desk.ended.text}\n")
-    print(json.dumps(figures(results), indent=2))
+    sets = {"sample_tickets": results[: len(tickets)], "more_questions": results[len(tickets) :]}
+    print(json.dumps({name: figures(each) for name, each in sets.items()}, indent=2))
 
 
 if __name__ == "__main__":

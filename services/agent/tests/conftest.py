@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,7 @@ class Told:
     ticket: str
     request: Any
     request_id: str
+    accepted: bool = False
 
 
 @dataclass
@@ -86,6 +88,8 @@ class SmallDesk(TicketsServiceServicer):
     refuse: dict[str, Failure] = field(default_factory=dict)
     refuse_after: dict[str, Failure] = field(default_factory=dict)
     history: list[ticket_pb2.Ticket] = field(default_factory=list)
+    # How late the answer to a reply comes, after the reply has taken effect.
+    slow_seconds: float = 0.0
 
     def file(
         self, text: str | Sequence[str], *, subject: str = "", verified: bool = False, category: str = ""
@@ -147,25 +151,28 @@ class SmallDesk(TicketsServiceServicer):
     async def CreateMessage(
         self, request: tickets_service_pb2.CreateMessageRequest, _context: Any
     ) -> ticket_pb2.Message:
-        self._hear("CreateMessage", request.ticket, request)
+        told = self._hear("CreateMessage", request.ticket, request)
         conversation = self._of(request.ticket)
         if conversation.ticket.state == ticket_pb2.TICKET_STATE_NEW:
             raise refusal("TICKET_NOT_TRIAGED")
         message = self._say(conversation, request, request.text, request.citations)
         conversation.ticket.state = ticket_pb2.TICKET_STATE_WAITING_ON_CUSTOMER
+        told.accepted = True
+        await asyncio.sleep(self.slow_seconds)
         self._after("CreateMessage")
         return message
 
     async def EscalateTicket(
         self, request: tickets_service_pb2.EscalateTicketRequest, _context: Any
     ) -> ticket_pb2.Ticket:
-        self._hear("EscalateTicket", request.ticket, request)
+        told = self._hear("EscalateTicket", request.ticket, request)
         conversation = self._of(request.ticket)
         ticket = conversation.ticket
         if ticket.state != ticket_pb2.TICKET_STATE_ESCALATED:
             self._say(conversation, request, request.message, ())
             ticket.state = ticket_pb2.TICKET_STATE_ESCALATED
             ticket.escalation.reason = request.reason
+        told.accepted = True
         self._after("EscalateTicket")
         return ticket
 
@@ -190,10 +197,12 @@ class SmallDesk(TicketsServiceServicer):
                 return conversation
         raise refusal("TICKET_NOT_FOUND", Kind.NOT_FOUND)
 
-    def _hear(self, method: str, name: str, request: Any) -> None:
-        self.told.append(Told(method, name, request, context.current().request_id))
+    def _hear(self, method: str, name: str, request: Any) -> Told:
+        told = Told(method, name, request, context.current().request_id)
+        self.told.append(told)
         if failure := self.refuse.get(method):
             raise failure
+        return told
 
     def _after(self, method: str) -> None:
         if failure := self.refuse_after.pop(method, None):

@@ -146,9 +146,16 @@ def require_kept_rules(neighbours: Neighbours, filed: Filed, run: Run) -> None:
     assert counts["TriageTicket"] == 1, methods
     assert counts["ListCustomerHistory"] <= 1, methods
     assert neighbours.knowledge.request_ids.count(str(filed.run_id)) <= LIMITS.searches_max, "it searched too often"
-    assert counts["CreateMessage"] + counts["EscalateTicket"] == 1, f"not exactly one ending: {methods}"
-    assert methods[-1] in ("CreateMessage", "EscalateTicket"), f"it went on after its ending: {methods}"
-    last = told[-1]
+    endings = [each for each in told if each.method in ("CreateMessage", "EscalateTicket")]
+    accepted = [each for each in endings if each.accepted]
+    assert len(accepted) == 1, f"not exactly one ending was taken: {methods}"
+    last = accepted[0]
+    if any(step.facts.get("error") == "OUT_OF_TIME" for step in run.steps):
+        # Cut off while its reply was on the way, a run cannot know: it calls a person, and the desk takes one of both.
+        assert len(endings) <= 2, f"more than one try after the cut: {methods}"
+    else:
+        assert len(endings) == 1, f"not exactly one ending: {methods}"
+        assert methods[-1] == last.method, f"it went on after its ending: {methods}"
     assert run.ending is (Ending.REPLIED if last.method == "CreateMessage" else Ending.ESCALATED)
     if last.method == "CreateMessage":
         assert "ListCustomerHistory" in methods, "it replied before it had looked"

@@ -79,6 +79,15 @@ async def test_a_model_that_hangs_is_ended_by_the_time_budget(neighbours: Neighb
     assert "time was up" in ending.request.summary
 
 
+async def test_a_run_that_is_cut_off_while_its_reply_is_on_the_way_says_nothing_twice(neighbours: Neighbours) -> None:
+    neighbours.desk.slow_seconds = 1.0
+    finished, filed = await run(neighbours, [TRIAGE], [HISTORY], [SEARCH], [REPLY], seconds=0.7)
+    assert sum(told.accepted for told in neighbours.desk.endings(filed)) == 1
+    assert len(neighbours.desk.conversation_of(filed).messages) == 2
+    said = neighbours.desk.conversation_of(filed).messages[-1]
+    assert finished.ending is (Ending.REPLIED if said.citations else Ending.ESCALATED)
+
+
 async def test_a_model_that_hangs_before_triage_still_leaves_a_sorted_and_escalated_ticket(
     neighbours: Neighbours,
 ) -> None:
