@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -99,10 +100,17 @@ class Keys:
 
 
 def _parsed(text: str) -> dict[str, jwt.PyJWK]:
+    match json.loads(text):
+        case {"keys": [*entries]}:
+            pass
+        case _:
+            raise ValueError("not a JWKS")
     keys: dict[str, jwt.PyJWK] = {}
-    for entry in json.loads(text)["keys"]:
+    for entry in entries:
         if entry.get("kty") != "oct" and "kid" in entry:
-            keys[entry["kid"]] = jwt.PyJWK(entry)
+            # A set may hold keys for uses and of types that are not ours.
+            with contextlib.suppress(jwt.PyJWTError):
+                keys[entry["kid"]] = jwt.PyJWK(entry)
     return keys
 
 

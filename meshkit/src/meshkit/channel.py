@@ -32,6 +32,8 @@ _OPTIONS = (
     # Connections of this channel alone: one channel's backoff must not hold up another's.
     ("grpc.use_local_subchannel_pool", 1),
 )
+# grpc.aio takes a timeout of 0 for none at all; this one has passed before the call is made.
+_NO_TIME_SECONDS = 1e-6
 
 
 def connect(
@@ -111,6 +113,8 @@ class _Outgoing:
             limit = timeout
         if call.deadline is not None:
             limit = min(limit, shaved_seconds(call.deadline - time.monotonic()))
+        if limit <= 0:
+            limit = _NO_TIME_SECONDS
         sent: list[tuple[str, str | bytes]] = []
         if authorization := self._channel.authorization():
             sent.append(("authorization", authorization))

@@ -32,13 +32,13 @@ _VALUE_CHARACTERS_MAX = 200
 _STACK_FRAMES_MAX = 12
 
 _service = ""
-_stream: TextIO = sys.stdout
+_stream: TextIO | None = None
 
 
 def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Sends this process's log, and that of the libraries it uses, to `stream` (standard output) as JSON lines."""
     global _service, _stream
-    _service, _stream = service, stream or sys.stdout
+    _service, _stream = service, stream
     number = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=[
@@ -50,7 +50,7 @@ def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(_stream),
+        logger_factory=_Lines,
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -69,9 +69,17 @@ def get() -> FilteringBoundLogger:
 
 
 def write_line(line: str) -> None:
-    """Writes one finished line: for the server, whose line for each call is made without structlog's chain."""
-    _stream.write(line)
-    _stream.flush()
+    """Writes finished lines: for the server, whose line for each call is made without structlog's chain.
+
+    A line that cannot be written is counted and lost: that nobody reads the log is no reason to stop serving.
+    """
+    stream = _stream or sys.stdout
+    try:
+        stream.write(line)
+        stream.flush()
+    except (OSError, ValueError):
+        # ValueError is what Python says of a closed file.
+        metrics.LOG_WRITES_FAILED.inc()
 
 
 def where(error: BaseException) -> str:
@@ -117,6 +125,18 @@ def _allowed_only(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -
         else:
             kept[key] = value
     return kept
+
+
+class _Lines:
+    """Where structlog's chain ends: a line goes wherever the log goes at the time."""
+
+    def __init__(self, *_: object) -> None:
+        """structlog hands over a logger's name, which a process with one log does not need."""
+
+    def info(self, line: str) -> None:
+        write_line(line + "\n")
+
+    debug = warning = error = critical = info
 
 
 class _LibraryLog(logging.Handler):

@@ -51,6 +51,7 @@ POOL_ACQUIRE_SECONDS = Histogram(
 TIMER_RUNS = Counter(
     "timer_runs_total", "Ticks of a timer, by name and outcome (ok, failed, timeout).", ("timer", "outcome")
 )
+LOG_WRITES_FAILED = Counter("log_writes_failed_total", "Writes to the log that failed; their lines are lost.")
 LOG_FIELDS_DROPPED = Counter("log_fields_dropped_total", "Fields left out of the log because no list allows them.")
 
 
