@@ -1,4 +1,4 @@
-"""Who uses the mesh in journeys and fault tests: a customer at the form, a person of the company. They speak REST only."""
+"""Who uses the mesh in journeys and fault tests, by REST: a customer at the form, and a person of the company."""
 
 import time
 import uuid

@@ -1,0 +1,64 @@
+"""A mesh that is meant to be broken; every test mends what it breaks."""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.customers import Customer, Staff
+from tests.journeys.conftest import WITHOUT_CAPS, outer_environment
+
+from local.mesh import Mesh
+
+
+@pytest.fixture(scope="session")
+def mesh(state_folder: Path) -> Iterator[Mesh]:
+    # With durability: a server that is killed must have kept what it confirmed.
+    mesh = Mesh(state_folder / "faults", environment={**outer_environment(), **WITHOUT_CAPS})
+    mesh.start()
+    try:
+        yield mesh
+    finally:
+        mesh.stop()
+        if mesh.postgres is not None:
+            mesh.postgres.remove()
+
+
+def await_doors(mesh: Mesh, within_seconds: float = 30) -> None:
+    """Returns once the gateway reaches every service: it looks for those that came back once a second."""
+    ends = time.monotonic() + within_seconds
+    headers = {"Authorization": f"Bearer {mesh.staff_token_file.read_text().strip()}"}
+    with httpx.Client(base_url=mesh.url, headers=headers, timeout=10) as http:
+        for path in ("customers", "tickets", "articles", "runs", "deliveries"):
+            while (answer := http.get(f"/api/v1/{path}")).status_code != 200:
+                assert time.monotonic() < ends, answer.text
+                time.sleep(0.1)  # between two looks
+
+
+@pytest.fixture(autouse=True)
+def whole(mesh: Mesh) -> None:
+    """Every test begins with a mesh that is well, whatever the one before did to it."""
+    await_doors(mesh)
+
+
+@pytest.fixture
+def customer(mesh: Mesh) -> Iterator[Customer]:
+    with Customer(mesh.url) as customer:
+        yield customer
+
+
+@pytest.fixture
+def staff(mesh: Mesh) -> Iterator[Staff]:
+    with Staff(mesh.url, mesh.staff_token_file.read_text().strip()) as staff:
+        yield staff
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Chance that can be had again: the seed is printed, and FTE_TEST_SEED sets it."""
+    seed = int(os.environ.get("FTE_TEST_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"FTE_TEST_SEED={seed}")
+    return random.Random(seed)
