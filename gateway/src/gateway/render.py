@@ -11,7 +11,7 @@ from gateway.settings import GatewaySettings
 SERVICES = ("identity", "tickets", "knowledge", "agent", "channels")
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _CONNECTIONS = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-_FILTER = "type.googleapis.com/envoy.extensions.filters.http"
+_FILTER = f"{_EXTENSIONS}.filters.http"
 # Headers that say who somebody is or how Envoy should treat them, and are ours to say. Callers are proved by tokens;
 # these are taken off all the same, so that nobody is tempted to read them.
 _FORGEABLE = ("x-envoy-", "x-fte-", "x-staff-", "x-jwt-", "x-caller", "x-customer", "x-client-", "x-forwarded-client-")
@@ -47,7 +47,7 @@ def _socket(host: str, port: int) -> Config:
 
 def _listener(settings: GatewaySettings) -> Config:
     manager = "envoy.filters.network.http_connection_manager"
-    typed = f"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.{_MANAGER}"
+    typed = f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
     return {
         "name": "public",
         "address": _socket(settings.gateway_host, settings.gateway_port),
@@ -58,14 +58,13 @@ def _listener(settings: GatewaySettings) -> Config:
     }
 
 
-_MANAGER = "HttpConnectionManager"
-
-
 def _connection_manager(settings: GatewaySettings) -> Config:
     return {
         "stat_prefix": "gateway",
         "codec_type": "AUTO",
         "server_name": "fte",
+        # What a caller can ask about, whoever answered.
+        "always_set_request_id_in_response": True,
         # Whom a request comes from is what the socket says, unless a proxy we trust says otherwise.
         "use_remote_address": True,
         "xff_num_trusted_hops": settings.gateway_trusted_hops,
@@ -120,8 +119,8 @@ def _access_log() -> Config:
     fields = {
         "ts": "%START_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
         "service": "gateway",
-        "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ:ORIG)%",
+        "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
+        "path": "%PATH(NQ:ORIG_OR_PATH)%",
         "status": "%RESPONSE_CODE%",
         "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",
         "details": "%RESPONSE_CODE_DETAILS%",
@@ -160,7 +159,7 @@ def _http_filters(settings: GatewaySettings) -> list[Config]:
                     "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
                     # The service verifies the token again: nobody believes the gateway's word.
                     "forward": True,
-                    "local_jwks": {"inline_string": settings.jwks},
+                    "local_jwks": {"inline_string": settings.staff_jwks},
                     "jwt_cache_config": {"jwt_cache_size": 500},
                 }
             },

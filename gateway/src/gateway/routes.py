@@ -97,7 +97,8 @@ def _rest(binding: Binding, settings: GatewaySettings) -> Config:
             **_retries(safe=binding.verb == "GET"),
         },
         "request_headers_to_add": [
-            _add("grpc-timeout", f"{settings.gateway_timeout_seconds}S"),
+            # A little less than our own, so that the service tells what was slow before we give up.
+            _add("grpc-timeout", f"{settings.gateway_timeout_seconds * 1000 - 50}m"),
         ],
         "response_headers_to_add": [_add("cache-control", "no-store"), _add("x-content-type-options", "nosniff")],
         "typed_per_filter_config": per_filter,
@@ -173,6 +174,18 @@ def _cluster(name: str, host: str, port: int) -> Config:
                 "grpc_health_check": {},
             }
         ],
+        # A replica that cannot be reached, though its health checks pass, rests for a while. What a service answers
+        # never counts against it, or bad requests could shut it out; and half of the replicas stay in, come what may.
+        "outlier_detection": {
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 5,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_success_rate": 0,
+            "enforcing_local_origin_success_rate": 0,
+            "interval": "1s",
+            "base_ejection_time": "5s",
+            "max_ejection_percent": 50,
+        },
         "circuit_breakers": {
             "thresholds": [
                 {"max_connections": 64, "max_pending_requests": 2048, "max_requests": 4096, "max_retries": 16}

@@ -2,10 +2,39 @@
 
 import json
 from pathlib import Path
-from typing import Self
+from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _host_and_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("must be host:port, for example 127.0.0.1:7001")
+    return text
+
+
+def _keys(text: str) -> str:
+    try:
+        written = text if text.lstrip().startswith("{") else Path(text).read_text()
+        keys = json.loads(written)["keys"]
+    except OSError:
+        raise ValueError("names a file that cannot be read") from None
+    except (ValueError, KeyError, TypeError):
+        keys = []
+    if not keys:
+        raise ValueError('must be a JWKS with a key, {"keys": [{…}]}, or the path of a file with one')
+    return written
+
+
+def _with_page(folder: Path) -> Path:
+    if not (folder / "index.html").is_file():
+        raise ValueError("has no index.html: run make web")
+    return folder
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
 
 
 class SettingsError(Exception):
@@ -22,15 +51,19 @@ class GatewaySettings(BaseSettings):
     gateway_admin_port: int = Field(
         default=8081, description="Port of Envoy's own pages; on loopback only.", ge=1, le=65535
     )
-    identity_address: str = Field(default="127.0.0.1:7001", description="Where identity serves, host:port.")
-    tickets_address: str = Field(default="127.0.0.1:7002", description="Where the desk serves, host:port.")
-    knowledge_address: str = Field(default="127.0.0.1:7003", description="Where knowledge serves, host:port.")
-    agent_address: str = Field(default="127.0.0.1:7004", description="Where the agent serves, host:port.")
-    channels_address: str = Field(default="127.0.0.1:7005", description="Where channels serves, host:port.")
+    identity_address: Address = Field(default="127.0.0.1:7001", description="Where identity serves, host:port.")
+    tickets_address: Address = Field(default="127.0.0.1:7002", description="Where the desk serves, host:port.")
+    knowledge_address: Address = Field(default="127.0.0.1:7003", description="Where knowledge serves, host:port.")
+    agent_address: Address = Field(default="127.0.0.1:7004", description="Where the agent serves, host:port.")
+    channels_address: Address = Field(default="127.0.0.1:7005", description="Where channels serves, host:port.")
     staff_jwt_issuer: str = Field(default="https://fte.local", description="`iss` of staff tokens.")
     staff_jwt_audience: str = Field(default="fte", description="`aud` of staff tokens.")
-    staff_jwks: str = Field(description="Public keys of staff tokens: a JWKS as JSON, or the path of a file with one.")
-    web_form_dir: Path = Field(description="Folder of the built web form, with its index.html.")
+    staff_jwks: Annotated[str, AfterValidator(_keys)] = Field(
+        description="Public keys of staff tokens: a JWKS as JSON, or the path of a file with one; read once, here."
+    )
+    web_form_dir: Annotated[Path, AfterValidator(_with_page)] = Field(
+        description="Folder of the built web form, with its index.html."
+    )
     gateway_trusted_hops: int = Field(
         default=0,
         ge=0,
@@ -40,7 +73,7 @@ class GatewaySettings(BaseSettings):
     gateway_requests_per_second: int = Field(
         default=100,
         ge=0,
-        description="Requests to /api from one address (IPv6: from one /64) in a second; 0 for no limit.",
+        description="Requests from one address (IPv6: from one /64) in a second; 0 for no limit.",
     )
     gateway_timeout_seconds: int = Field(default=10, ge=1, le=60, description="How long a REST call may take.")
     gateway_body_bytes_max: int = Field(
@@ -49,19 +82,6 @@ class GatewaySettings(BaseSettings):
         ge=1024,
         description="Largest body of a REST call, in bytes.",
     )
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        if not (self.web_form_dir / "index.html").is_file():
-            raise ValueError("WEB_FORM_DIR has no index.html: run make web")
-        json.loads(self.jwks)
-        return self
-
-    @property
-    def jwks(self) -> str:
-        """The public keys of staff tokens, as JSON."""
-        text = self.staff_jwks
-        return text if text.lstrip().startswith("{") else Path(text).read_text()
 
     def address(self, service: str) -> tuple[str, int]:
         """Host and port of one service."""
@@ -75,7 +95,8 @@ def load() -> GatewaySettings:
         # The environment fills what has no default; the type checker cannot know.
         return GatewaySettings()  # type: ignore[call-arg]
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, each['loc'])).upper() or 'settings'}: {each['msg']}" for each in error.errors()]
+        wrong = [
+            f"{'.'.join(map(str, each['loc'])).upper()} {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        ]
         raise SettingsError("; ".join(wrong)) from None
-    except OSError as error:
-        raise SettingsError("STAFF_JWKS names a file that cannot be read") from error
