@@ -2,7 +2,7 @@
 
 Asks knowledge, on a PostgreSQL of its own, two sets of questions about the documents of `context/`: the sample tickets
 (those that expect an answer from a section, and those that nothing answers), each as subject and message; and
-`questions.json` beside this file, which played no part in choosing the score. Prints for each set how often the right
+`questions.json` beside this file. Prints for each set how often the right
 section came first (R@1) or among the first five (R@5), how the best scores are spread, and what share lies at 0.55 or
 more; then the time of a search. `--misses` lists the questions that went wrong.
 """

@@ -134,7 +134,7 @@ def test_what_keeps_it_from_starting_is_told_as_a_setting(error: Exception) -> N
     assert isinstance(error, SettingsError)
 
 
-@pytest.mark.parametrize("documents", [(), ("../secret.md",), ("UPPER.md",), ("notes.txt",), ("a" * 101 + ".md",)])
+@pytest.mark.parametrize("documents", [("../secret.md",), ("UPPER.md",), ("notes.txt",), ("a" * 101 + ".md",)])
 def test_a_document_whose_name_cannot_be_an_article_is_refused_by_the_setting(documents: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError, match="context_documents"):
         settings_for(Settings, context_documents=documents)

@@ -19,7 +19,6 @@ class Settings(ServiceSettings):
     )
     context_documents: tuple[DocumentName, ...] = Field(
         default=("company-profile.md", "product-docs.md"),
-        min_length=1,
         max_length=100,
         description=(
             'the files in CONTEXT_DIR that are imported at start, as JSON: ["product-docs.md"]; lower case, digits and '

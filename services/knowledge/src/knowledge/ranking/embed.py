@@ -33,7 +33,8 @@ _LAYERS = 6
 _HEADS = 12
 _HEAD_DIMENSIONS = DIMENSIONS // _HEADS
 _EPSILON = np.float32(1e-12)
-_BATCH = 32
+# Enough rows for a product to be efficient, few enough to need little memory.
+_BATCH = 8
 
 
 class Embedder:
