@@ -57,17 +57,29 @@ async def test_each_event_takes_effect_once_in_the_order_of_its_key(stream: Stre
         assert [words for name, words in effects if name == f"key-{key}"] == [str(n) for n in range(key, 30, 3)]
 
 
-async def test_an_event_that_arrives_twice_takes_effect_once(stream: Stream) -> None:
-    await stream.publish("ada", "once")
-    async with stream.relaying() as _:
-        await eventually(stream.is_drained, SOON)
-        async with stream.database.connection() as connection:
-            await connection.execute("update outbox set published_at = null")
-        await eventually(stream.is_drained, SOON)
+async def nothing_to_prepare(_: Received[StringValue]) -> None:
+    return None
+
+
+@pytest.mark.parametrize("prepare", [None, nothing_to_prepare])
+async def test_an_event_that_arrives_twice_takes_effect_once(stream: Stream, prepare: Any) -> None:
+    consuming = stream.subscription(prepare=prepare)
+    async with stream.relaying():
+        await stream.publish("ada", "one")
+        await stream.publish("bob", "two")
+        async with stream.consuming(consuming):
+            await wait_for(stream, "one", "two")
+        # Now each comes twice more, as a backlog.
+        for _ in range(2):
+            async with stream.database.connection() as connection:
+                await connection.execute("update outbox set published_at = null")
+            await eventually(stream.is_drained, SOON)
         await stream.publish("ada", "last")
-        async with stream.consuming():
-            await wait_for(stream, "last")
-    assert await said(stream) == ["once", "last"]
+        await stream.publish("bob", "last of bob")
+        await eventually(stream.is_drained, SOON)
+        async with stream.consuming(consuming):
+            await wait_for(stream, "last", "last of bob")
+    assert sorted(await said(stream)) == ["last", "last of bob", "one", "two"]
 
 
 async def test_a_restart_goes_on_where_the_last_one_ended(stream: Stream) -> None:
@@ -221,7 +233,7 @@ async def test_while_postgres_is_away_the_lane_pauses_and_then_resumes(stream: S
     await stream.publish("ada", "waits")
     async with stream.relaying():
         await eventually(stream.is_drained, SOON)
-    async with stream.consuming(stream.subscription(prepare=prepare, apply=apply, attempts=1)):
+    async with stream.consuming(stream.subscription(prepare=prepare, apply=apply, attempts=1, neighbour_attempts=1)):
         await asyncio.to_thread(postgres.stop)
         try:
             await asyncio.wait_for(seen.wait(), SOON)

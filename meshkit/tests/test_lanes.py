@@ -129,6 +129,21 @@ async def test_nothing_of_a_lost_partition_is_begun_and_what_hangs_is_broken_off
     assert partition.position == 1
 
 
+async def test_a_batch_that_ends_begins_nothing_of_a_lost_partition() -> None:
+    worker, lost, kept = Worker(), Partition("facts"), Partition("facts")
+    worker.gate.clear()
+    lanes = lanes_for(worker, concurrency=1, batch_max=1)
+    lanes.deliver(kept, [Delivered(1, b"a")])
+    lanes.deliver(lost, [Delivered(2, b"b")])
+    lanes.deliver(kept, [Delivered(3, b"c")])
+    lanes.start()
+    await asyncio.sleep(0)
+    lost.lose()
+    worker.gate.set()
+    await eventually(lambda: kept.pending == 0)
+    assert worker.handled == {b"a": [1], b"c": [3]}
+
+
 async def test_what_is_in_hand_when_a_partition_is_lost_is_finished() -> None:
     worker, partition = Worker(), Partition("facts")
     worker.gate.clear()
