@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
+import asyncpg
 import uvloop
 from opentelemetry.trace import Tracer
 
@@ -59,8 +60,10 @@ def run(name: str, settings_type: type[S], build: Callable[[S], Service], argv: 
     except (SettingsError, ServerError, StartError, MigrationError, DatabaseUnavailable) as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except Crashed as error:
-        logs.get().error("service.crashed", error=error.__cause__ or error)
+    except Exception as error:
+        # Not left to the interpreter: its traceback would print what an exception says.
+        cause = error.__cause__ if isinstance(error, Crashed) else error
+        logs.get().error("service.crashed", error=cause or error)
         raise SystemExit(1) from None
 
 
@@ -102,7 +105,9 @@ async def _serve(settings: S, build: Callable[[S], Service]) -> None:
 async def _reaching_postgres(work: Coroutine[Any, Any, list[str]]) -> list[str]:
     try:
         return await work
-    except (OSError, TimeoutError) as error:
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise StartError("Postgres knows no such role, password or database: check DATABASE_URL") from error
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
         raise StartError("Postgres cannot be reached: see that it runs, and check DATABASE_URL") from error
 
 
@@ -146,21 +151,37 @@ class _Running:
         await self._server.start()
         crashed: asyncio.Task[None] | None = None
         try:
-            for prepare in self._service.on_start:
-                await prepare()
-            self._begin()
-            # What was made until now stays: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
-            await self._server.ready()
-            logs.get().info("service.ready", port=self._server.port)
-            crashed = await self._first_ended(stop)
+            if await self._prepared(stop):
+                self._begin()
+                # What was made until now stays: the collector need not look at it again.
+                gc.collect()
+                gc.freeze()
+                await self._server.ready()
+                logs.get().info("service.ready", port=self._server.port)
+                crashed = await self._first_ended(stop)
         finally:
             await self._drain()
         if crashed is not None:
             error = None if crashed.cancelled() else crashed.exception()
             raise Crashed(f"{crashed.get_name()} ended by itself") from error
         logs.get().info("service.stopped")
+
+    async def _prepared(self, stop: asyncio.Event) -> bool:
+        """Runs what comes before serving; False when the signal to stop came meanwhile."""
+
+        async def prepare_all() -> None:
+            for prepare in self._service.on_start:
+                await prepare()
+
+        preparing, stopped = asyncio.create_task(prepare_all()), asyncio.create_task(stop.wait())
+        await asyncio.wait({preparing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
+            return False
+        stopped.cancel()
+        await preparing
+        return True
 
     def _begin(self) -> None:
         if self._relay is not None:
