@@ -171,6 +171,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         """Pause partitions that are far ahead of their lanes; polling goes on, which keeps us in the group."""
         ours = self._consumer.assignment()
         waiting = {topic_partition: partition.pending for topic_partition, partition in self._partitions.items()}
+        for topic in self._lanes:
+            queued = sum(pending for key, pending in waiting.items() if key.topic == topic)
+            metrics.LANES_QUEUED.labels(topic).set(queued)
         full = {key for key, pending in waiting.items() if pending > _PENDING_HIGH and key in ours} - self._paused
         eased = {key for key in self._paused if waiting.get(key, 0) < _PENDING_LOW}
         if full:
