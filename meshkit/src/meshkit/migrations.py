@@ -66,11 +66,13 @@ class _Migration:
         return not self.text.startswith(_NO_TRANSACTION)
 
 
-async def migrate(dsn: str, *, schema: str, package: str | None, kit: bool = True, wait_seconds: float = 60.0) -> list[str]:
+async def migrate(
+    dsn: str, *, schema: str, package: str | None, kit: bool = True, wait_seconds: float = 60.0
+) -> list[str]:
     """Bring the schema to what this version needs, and return the names of what was applied now.
 
-    The kit's own tables (outbox, inbox) come first unless `kit` is false, then `package`'s unless it is None. `dsn` must lead to
-    Postgres without a pooler. Of several callers one applies and the others wait, up to `wait_seconds`.
+    The kit's own tables (outbox, inbox) come first unless `kit` is false, then `package`'s unless it is None. `dsn`
+    must lead to Postgres without a pooler. Of several callers one applies and the others wait, up to `wait_seconds`.
 
     Errors: `MigrationError` for a missing schema, a migration edited after it was applied, one that would come before
     applied ones, a bad file name, and a wait that is over; errors of asyncpg when a statement fails, after which
