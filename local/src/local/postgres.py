@@ -20,7 +20,7 @@ from urllib.parse import quote
 from local.errors import CannotStart
 from local.parts import Part
 from local.ports import HOST
-from local.processes import Child, User, spawn
+from local.processes import Child, User, privileges, spawn
 
 SUPERUSER = "postgres"
 INITDB_SECONDS = 60
@@ -130,7 +130,7 @@ class Postgres(Part):
         if self._settings.get("fsync") == "off":
             command.append("--no-sync")
         result = subprocess.run(
-            command,
+            [*privileges(self._user), *command],
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -138,9 +138,6 @@ class Postgres(Part):
             timeout=INITDB_SECONDS,
             cwd="/",
             env=_environment(),
-            user=self._user.uid if self._user else None,
-            group=self._user.gid if self._user else None,
-            extra_groups=[] if self._user else None,
         )
         if result.returncode != 0:
             self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -180,11 +177,8 @@ def _unprivileged_user() -> User | None:
 def _can_enter(path: Path, user: User) -> bool:
     return (
         subprocess.run(
-            ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)],
+            [*privileges(user), "/bin/sh", "-c", 'test -x "$1"', "sh", str(path)],
             check=False,
-            user=user.uid,
-            group=user.gid,
-            extra_groups=[],
             cwd="/",
         ).returncode
         == 0

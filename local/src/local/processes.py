@@ -106,14 +106,12 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> Child:
     """Start a process in its own session, its output appended to `log`; it gets `death_signal` when we die."""
-    setpriv = find_program("setpriv", package="util-linux")
     log.parent.mkdir(parents=True, exist_ok=True)
     rotate(log)
     with log.open("ab") as output:
-        # setpriv and not preexec_fn: Python code between fork and exec can deadlock beside gRPC's threads.
         process = _spawner.submit(
             subprocess.Popen,
-            [setpriv, "--pdeathsig", death_signal.name, "--", *map(str, command)],
+            [*privileges(user, "--pdeathsig", death_signal.name), *map(str, command)],
             cwd=working_directory,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
@@ -121,11 +119,18 @@ def spawn(
             stderr=output,
             # Away from the terminal's process group: Ctrl-C reaches us alone, and we stop the parts in order.
             start_new_session=True,
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[] if user else None,
         ).result()
     return Child(name, process, log)
+
+
+def privileges(user: User | None, *more: str) -> list[str]:
+    """What to put before a command so that it runs as this account, or as ours; `more` are options of setpriv(1).
+
+    By setpriv, and by neither preexec_fn nor subprocess's own `user`: both make Python fork instead of vfork, and what
+    runs between fork and exec beside gRPC's threads deadlocks or crashes.
+    """
+    account = [f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"] if user else []
+    return [find_program("setpriv", package="util-linux"), *account, *more, "--"]
 
 
 def find_program(name: str, package: str) -> str:
