@@ -21,7 +21,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def schedule(rate: float, seconds: float) -> list[float]:
-    """When each request of an open loop is due, in seconds from its beginning: evenly, whatever became of the others."""
+    """When each request of an open loop is due, in seconds evenly, whatever became of the others."""
     return [number / rate for number in range(math.floor(rate * seconds + 1e-9))]
 
 

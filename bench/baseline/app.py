@@ -3,12 +3,14 @@
 The checks are those of channels, by the same functions of its model, so that only what is around them differs:
 FastAPI and Pydantic in place of the contract, the door and the pipeline.
 
-As durable as channels: 200 is answered once the row is committed and Kafka has acknowledged the event (acks=all,
-idempotent producer). That is how such a service is commonly written, and the cheaper way of the two: an outbox would
-add an insert, a read and an update to each form. It is also the weaker one, and this bench makes nothing of that: a
-crash between the two leaves a row without an event, and while Kafka is away no form can be taken.
+Two ways with the event, chosen by BASELINE_EVENTS:
 
-The row and the claim of the idempotency key are one statement, hence one round trip and one commit. Uvicorn's access
+- `outbox`: as durable as channels. Its row is committed with the form's, and one of the processes relays it.
+- `acked`: 200 after the commit and then Kafka's acknowledgement (acks=all), without an outbox. Often written, and
+  weaker: after a crash between the two, the repeat of the request finds its row and is answered 200, and the event is
+  never sent; and while Kafka is away no form is taken.
+
+All rows are written by one statement, hence one round trip and one commit. Uvicorn's access
 log writes a line for each request, as channels does for each call; there are no metrics.
 """
 
@@ -19,9 +21,10 @@ import hashlib
 import hmac
 import json
 import os
+import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -31,6 +34,7 @@ from fastapi import FastAPI, Header, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from bench.baseline.relay import relaying
 from channels import model
 from channels.errors import UnknownCategory
 from meshkit.errors import InvalidArgument
@@ -42,7 +46,7 @@ KEY_KEPT = timedelta(hours=24)
 POOL_MAX = 10
 TRIES_MAX = 8
 
-_FILE = """
+_CLAIM_AND_FILE = """
 with claimed as (
     insert into submissions as known (key_hash, body_hash, reference, receive_time)
     select $1::bytea, $2::bytea, $3::text, $4::timestamptz
@@ -51,17 +55,30 @@ with claimed as (
     set body_hash = excluded.body_hash, reference = excluded.reference, receive_time = excluded.receive_time
     where known.receive_time < $5::timestamptz
     returning true
+),
+filed as (
+    insert into inbound (
+        id, channel, provider_message_id, reference, sender, sender_name, subject, category, priority, message,
+        receive_time
+    )
+    select $6::uuid, 'web_form', $7::text, $3::text, $8::text, $9::text, $10::text, $11::text, $12::text, $13::text, $4
+    where $1::bytea is null or exists (select 1 from claimed)
+    returning true
 )
-insert into inbound (
-    id, channel, provider_message_id, reference, sender, sender_name, subject, category, priority, message, receive_time
-)
-select $6::uuid, 'web_form', $7::text, $3::text, $8::text, $9::text, $10::text, $11::text, $12::text, $13::text, $4
-where $1::bytea is null or exists (select 1 from claimed)
-returning true
 """
+_FILE_ACKED = _CLAIM_AND_FILE + "select true from filed"
+_FILE_OUTBOX = (
+    _CLAIM_AND_FILE
+    + """,
+published as (
+    insert into outbox (topic, key, value) select $14::text, $15::bytea, $16::bytea from filed
+)
+select true from filed
+"""
+)
 _FIND = "select body_hash, reference from submissions where key_hash = $1"
 
-Line = "^[^\\x00-\\x1f\\x7f]*$"
+_LINE = "^[^\\x00-\\x1f\\x7f]*$"
 
 
 class Form(BaseModel):
@@ -69,9 +86,9 @@ class Form(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=Line)]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)]
     email: Annotated[str, Field(min_length=3, max_length=254)]
-    subject: Annotated[str, Field(min_length=1, max_length=200, pattern=Line)]
+    subject: Annotated[str, Field(min_length=1, max_length=200, pattern=_LINE)]
     category: Annotated[str, Field(max_length=40, pattern="^[a-z][a-z0-9_]*$")]
     priority: Literal["PRIORITY_LOW", "PRIORITY_MEDIUM", "PRIORITY_HIGH"] = "PRIORITY_MEDIUM"
     message: Annotated[str, Field(min_length=1, max_length=10_000, pattern="^[^\\x00]*$")]
@@ -95,6 +112,7 @@ class Desk:
     producer: Any
     token_key: bytes
     public_url: str
+    outbox: bool
 
 
 desk = Desk()
@@ -105,13 +123,18 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     """Opens the pool and the producer, and closes them."""
     desk.token_key = os.environ["STATUS_TOKEN_KEY"].encode()
     desk.public_url = os.environ["PUBLIC_URL"]
+    desk.outbox = os.environ["BASELINE_EVENTS"] == "outbox"
+    dsn = os.environ["DATABASE_URL"]
     desk.producer = AIOKafkaProducer(
         bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], acks="all", enable_idempotence=True
     )
     await desk.producer.start()
-    async with asyncpg.create_pool(
-        os.environ["DATABASE_URL"], min_size=POOL_MAX, max_size=POOL_MAX, command_timeout=5, reset=_leave_as_is
-    ) as desk.pool:
+    async with AsyncExitStack() as stack:
+        desk.pool = await stack.enter_async_context(
+            asyncpg.create_pool(dsn, min_size=POOL_MAX, max_size=POOL_MAX, command_timeout=5, reset=_leave_as_is)
+        )
+        if desk.outbox:
+            await stack.enter_async_context(relaying(dsn, desk.producer))
         # As the services do at the end of their start.
         gc.collect()
         gc.freeze()
@@ -142,7 +165,9 @@ async def submit_form(form: Form, idempotency_key: Annotated[str | None, Header(
         sender = model.sender_key(filled.email)
         key_hash = None if idempotency_key is None else model.key_hash("form", idempotency_key)
     except (InvalidArgument, UnknownCategory) as error:
-        raise HTTPException(400, [{"field": each.field, "rule": each.description} for each in error.violations]) from None
+        raise HTTPException(
+            400, [{"field": each.field, "rule": each.description} for each in error.violations]
+        ) from None
     if filled.website:
         return _promise(model.decoy_reference(key_hash) if key_hash else model.new_reference())
     return _promise(await _file(filled, sender, key_hash))
@@ -157,14 +182,26 @@ async def _file(form: model.Form, sender: str, key_hash: bytes | None) -> str:
             *(key_hash, body_hash, reference, now, now - KEY_KEPT, message_id, str(message_id)),
             *(sender, form.name, form.subject, form.category, form.priority.value, form.message),
         )
+        event = _event(form, sender, message_id, reference, now)
         async with desk.pool.acquire(timeout=5) as connection:
             try:
-                filed = await connection.fetchval(_FILE, *columns)
+                if desk.outbox:
+                    filed = await connection.fetchval(_FILE_OUTBOX, *columns, TOPIC, sender.encode(), event)
+                else:
+                    filed = await connection.fetchval(_FILE_ACKED, *columns)
             except asyncpg.UniqueViolationError:
                 continue
             if not filed:
                 return await _repeated(connection, key_hash, body_hash)
-        event = {
+        if not desk.outbox:
+            await desk.producer.send_and_wait(TOPIC, event, key=sender.encode())
+        return reference
+    raise HTTPException(503, "no reference came free for this form; send it again")
+
+
+def _event(form: model.Form, sender: str, message_id: uuid.UUID, reference: str, now: datetime) -> bytes:
+    return json.dumps(
+        {
             "inboundMessage": str(message_id),
             "reference": reference,
             "sender": {"email": sender, "name": form.name, "verified": False},
@@ -174,9 +211,7 @@ async def _file(form: model.Form, sender: str, key_hash: bytes | None) -> str:
             "text": form.message,
             "receiveTime": now.isoformat(),
         }
-        await desk.producer.send_and_wait(TOPIC, json.dumps(event).encode(), key=sender.encode())
-        return reference
-    raise HTTPException(503, "no reference came free for this form; send it again")
+    ).encode()
 
 
 async def _repeated(connection: Any, key_hash: bytes | None, body_hash: bytes) -> str:
@@ -191,6 +226,4 @@ async def _repeated(connection: Any, key_hash: bytes | None, body_hash: bytes) -
 
 def _promise(reference: str) -> Promise:
     token = urlsafe_b64encode(hmac.digest(desk.token_key, reference.encode(), hashlib.sha256)).rstrip(b"=").decode()
-    return Promise(
-        reference=reference, status_token=token, status_url=f"{desk.public_url}/status/{reference}#{token}"
-    )
+    return Promise(reference=reference, status_token=token, status_url=f"{desk.public_url}/status/{reference}#{token}")

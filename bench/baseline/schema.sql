@@ -25,3 +25,10 @@ create table submissions (
 );
 
 create index submissions_oldest on submissions (receive_time);
+
+create table outbox (
+    id    bigint generated always as identity primary key,
+    topic text not null,
+    key   bytea not null,
+    value bytea not null
+);
