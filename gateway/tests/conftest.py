@@ -130,14 +130,14 @@ async def strict_gateway(
         yield running
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """Asks the gateway."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=10) as client:
         yield client
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def strict_http(strict_gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """Asks the strict gateway."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{strict_gateway.port}", timeout=10) as client:

@@ -104,6 +104,15 @@ async def test_a_body_beyond_the_limit_is_refused(
     assert unheard(neighbours)
 
 
+async def test_a_body_of_unknown_length_is_counted_as_it_comes(
+    gateway: Gateway, neighbours: Mapping[str, Neighbour]
+) -> None:
+    chunk = f"{100_000:x}\r\n" + "x" * 100_000 + "\r\n"
+    head = f"POST {FORM} HTTP/1.1\r\nHost: fte\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert refusal(await raw(gateway, head + chunk * 3)).reason == "REQUEST_TOO_LARGE"
+    assert unheard(neighbours)
+
+
 @pytest.mark.parametrize("path", ["/api/v1/health?unknown=1", "/api/v1/tickets/TKT-7K3Q9V?ticket=TKT-AAAAAA&x=1"])
 async def test_an_unknown_query_parameter_is_refused(
     path: str, http: httpx.AsyncClient, neighbours: Mapping[str, Neighbour]
@@ -129,20 +138,21 @@ async def test_a_query_cannot_overrule_the_path(
 
 
 @pytest.mark.parametrize(
-    ("verb", "path"),
+    ("verb", "path", "allowed"),
     [
-        ("GET", FORM),
-        ("PUT", FORM),
-        ("DELETE", "/api/v1/tickets/TKT-7K3Q9V"),
-        ("OPTIONS", FORM),
-        ("HEAD", FORM),
+        ("GET", FORM, "POST"),
+        ("PUT", FORM, "POST"),
+        ("DELETE", "/api/v1/tickets/TKT-7K3Q9V", "GET"),
+        ("PATCH", "/api/v1/tickets/TKT-7K3Q9V/messages", "GET, POST"),
+        ("OPTIONS", FORM, "POST"),
+        ("HEAD", FORM, "POST"),
     ],
 )
 async def test_a_verb_that_a_path_does_not_take_is_refused(
-    verb: str, path: str, http: httpx.AsyncClient, neighbours: Mapping[str, Neighbour]
+    verb: str, path: str, allowed: str, http: httpx.AsyncClient, neighbours: Mapping[str, Neighbour]
 ) -> None:
     response = await http.request(verb, path)
-    assert response.status_code == 405
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
     if verb != "HEAD":
         assert refusal(response).reason == "METHOD_NOT_ALLOWED"
     assert unheard(neighbours)

@@ -81,6 +81,7 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(
 ) -> None:
     response = await http.get(path, headers={"authorization": f"Bearer {bad_tokens[wrong]}"})
     assert refusal(response) == UNKNOWN
+    assert response.headers["www-authenticate"] == "Bearer"
     assert neighbours["tickets"].calls == []
     assert bad_tokens[wrong] not in str(response.headers)
 

@@ -72,4 +72,6 @@ async def test_addresses_of_grpc_are_no_pages(path: str, http: httpx.AsyncClient
 @pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_pages_and_files_are_only_read(verb: str, http: httpx.AsyncClient) -> None:
     for path in ("/", "/mark.svg"):
-        assert refusal(await http.request(verb, path)).reason == "METHOD_NOT_ALLOWED"
+        response = await http.request(verb, path)
+        assert refusal(response).reason == "METHOD_NOT_ALLOWED"
+        assert response.headers["allow"] == "GET, HEAD"

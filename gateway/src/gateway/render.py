@@ -215,7 +215,6 @@ def _rate_limit(settings: GatewaySettings) -> list[Config]:
             token_bucket={"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
             filter_enabled={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
             filter_enforced={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
-            rate_limited_as_resource_exhausted=True,
             rate_limits=[{"actions": [by_address]}],
             descriptors=[{"entries": [{"key": "masked_remote_address"}], "token_bucket": bucket}],
             max_dynamic_descriptors=10_000,

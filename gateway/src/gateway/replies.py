@@ -77,6 +77,9 @@ def _as_json(refusal: Refusal) -> Config:
     )
     if refusal.status_shown is not None:
         mapper["status_code"] = refusal.status_shown
+    if refusal.code == 16:
+        # RFC 9110 wants to hear how to sign in; Envoy's own would repeat the address that was asked for.
+        mapper["headers_to_add"].append(_overwrite("www-authenticate", "Bearer"))
     if refusal.status == 429:
         mapper["headers_to_add"].append(_overwrite("retry-after", "1"))
     return mapper

@@ -43,7 +43,7 @@ def api_routes(settings: GatewaySettings) -> list[Config]:
         _refused({"prefix": "/api/", "headers": [_ESCAPED_NAME]}, 400),
         *(_refused(_twice(path, name), 400) for path, name in sorted({(b.path, f) for b in every for f in b.fields})),
         *(_rest(binding, settings) for binding in every),
-        *(_refused({"safe_regex": {"regex": path}}, 405) for path in sorted({binding.path for binding in every})),
+        *(_verb_refused(path, every) for path in sorted({binding.path for binding in every})),
         *(_refused({"prefix": prefix}, 404) for prefix in ("/api/", "/fte.", "/grpc.")),
     ]
 
@@ -55,6 +55,11 @@ def _twice(path: str, field: str) -> Config:
 
 def _refused(match: Config, status: int) -> Config:
     return {"match": match, "direct_response": {"status": status}, "typed_per_filter_config": NOT_TRANSCODED}
+
+
+def _verb_refused(path: str, every: Iterable[Binding]) -> Config:
+    verbs = ", ".join(sorted({binding.verb for binding in every if binding.path == path}))
+    return {**_refused({"safe_regex": {"regex": path}}, 405), "response_headers_to_add": [_add("allow", verbs)]}
 
 
 def token_rules() -> list[Config]:
@@ -166,10 +171,11 @@ def _cluster(name: str, host: str, port: int) -> Config:
         },
         "health_checks": [
             {
-                "timeout": "1s",
+                # A service that is busy for a second is not away; one that is gone fails its calls at once anyhow.
+                "timeout": "2s",
                 "interval": "1s",
                 "no_traffic_interval": "1s",
-                "unhealthy_threshold": 2,
+                "unhealthy_threshold": 3,
                 "healthy_threshold": 1,
                 "grpc_health_check": {},
             }

@@ -4,6 +4,7 @@ Envoy's file server knows no ETag, follows links and cannot fall back to index.h
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.replies import Config
@@ -62,6 +63,7 @@ def routes(root: Path) -> list[Config]:
     refused: Config = {
         "match": {"prefix": "/"},
         "direct_response": {"status": 405},
+        "response_headers_to_add": _headers({"allow": "GET, HEAD"}),
         "typed_per_filter_config": NOT_TRANSCODED,
     }
     return [*(_answer({"path": f"/{path.relative_to(root)}"}, path) for path in files), missing, page, refused]
@@ -82,9 +84,13 @@ def _answer(match: Config, path: Path) -> Config:
     return {
         "match": {**match, "headers": [_READING]},
         "direct_response": {"status": 200, "body": {"filename": str(path.resolve())}},
-        "response_headers_to_add": [
-            {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-            for name, value in headers.items()
-        ],
+        "response_headers_to_add": _headers(headers),
         "typed_per_filter_config": NOT_TRANSCODED,
     }
+
+
+def _headers(values: Mapping[str, str]) -> list[Config]:
+    return [
+        {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for name, value in values.items()
+    ]
