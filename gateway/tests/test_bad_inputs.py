@@ -104,6 +104,14 @@ async def test_a_body_beyond_the_limit_is_refused(
     assert unheard(neighbours)
 
 
+async def test_a_body_that_nobody_asked_for_is_counted_too(
+    gateway: Gateway, neighbours: Mapping[str, Neighbour]
+) -> None:
+    head = f"GET /api/v1/health HTTP/1.1\r\nHost: fte\r\nContent-Length: {200_000}\r\n\r\n"
+    assert refusal(await raw(gateway, head + "x" * 200_000)).reason == "REQUEST_TOO_LARGE"
+    assert unheard(neighbours)
+
+
 async def test_a_body_of_unknown_length_is_counted_as_it_comes(
     gateway: Gateway, neighbours: Mapping[str, Neighbour]
 ) -> None:

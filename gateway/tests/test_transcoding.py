@@ -88,10 +88,10 @@ async def test_the_status_token_and_the_trace_pass(
 async def test_query_parameters_become_fields(
     http: httpx.AsyncClient, neighbours: Mapping[str, Neighbour], staff: Mapping[str, str]
 ) -> None:
-    response = await http.get("/api/v1/tickets?pageSize=7&state=TICKET_STATE_OPEN&pageToken=a%2Bb", headers=staff)
+    response = await http.get("/api/v1/tickets?pageSize=7&state=TICKET_STATE_OPEN&pageToken=a%2Bb+c", headers=staff)
     assert response.status_code == 200, response.text
     (call,) = neighbours["tickets"].calls
-    assert (call.request.page_size, call.request.page_token) == (7, "a+b")
+    assert (call.request.page_size, call.request.page_token) == (7, "a+b c")
 
 
 async def test_answers_are_neither_kept_nor_marked_as_grpc(
