@@ -93,6 +93,13 @@ class DeadlineExceeded(Failure):
     reason = "DEADLINE_EXCEEDED"
 
 
+class Unimplemented(Failure):
+    """The server does not have this method."""
+
+    kind = Kind.UNIMPLEMENTED
+    reason = "UNIMPLEMENTED"
+
+
 class PermissionDenied(Failure):
     """The caller is known and may not call this method."""
 

@@ -88,6 +88,8 @@ class Server:
         names = [door.descriptor.full_name for door in doors]
         self._health = Health(self._server, names)
         reflection.add(self._server, (*names, HEALTH_NAME), contracts)
+        # The last to be asked: what got this far is served by nobody.
+        self._server.add_generic_rpc_handlers((_Unknown(pipeline.unknown()),))
         self._port = 0
 
     @property
@@ -144,6 +146,16 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         return self._by_method.get(handler_call_details.method)
+
+
+class _Unknown(grpc.GenericRpcHandler):
+    """Takes every method: for the end of the line."""
+
+    def __init__(self, handler: grpc.RpcMethodHandler[Any, Any]) -> None:
+        self._handler = handler
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        return self._handler
 
 
 def _handlers(doors: Sequence[Door], access: Access, pipeline: Pipeline) -> _Handlers:

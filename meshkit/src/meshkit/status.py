@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from meshkit.database import is_absence
 from meshkit.errors import DeadlineExceeded, Failure, Kind, ResourceExhausted, Unavailable, Violation
 
 DETAILS_KEY = "grpc-status-details-bin"
+RETRY_AFTER_KEY = "retry-after"
 INTERNAL_REASON = "INTERNAL"
 
 _CODES: Mapping[Kind, grpc.StatusCode] = {
@@ -50,12 +52,29 @@ def to_status(failure: Failure, domain: str, request_id: str) -> status_pb2.Stat
     status = _status(code_of(failure), failure.message, failure.reason, domain, failure.facts, request_id)
     if failure.violations:
         status.details.add().Pack(_bad_request(failure.violations))
-    if failure.kind in (Kind.UNAVAILABLE, Kind.EXHAUSTED):
+    seconds = _retry_after_seconds(failure)
+    if seconds is not None:
         retry = error_details_pb2.RetryInfo()
-        seconds = _RETRY_AFTER_SECONDS if failure.retry_after_seconds is None else failure.retry_after_seconds
         retry.retry_delay.FromMilliseconds(round(seconds * 1000))
         status.details.add().Pack(retry)
     return status
+
+
+def trailers_of(status: status_pb2.Status, failure: Failure | None = None) -> tuple[tuple[str, str | bytes], ...]:
+    """The trailing metadata that a status travels in.
+
+    Where `RetryInfo` tells when to come again, `retry-after` does, too, in whole seconds (RFC 9110): the gateway hands
+    it on, and over REST that header is the place where clients look.
+    """
+    seconds = None if failure is None else _retry_after_seconds(failure)
+    retry = () if seconds is None else ((RETRY_AFTER_KEY, str(math.ceil(seconds))),)
+    return ((DETAILS_KEY, status.SerializeToString()), *retry)
+
+
+def _retry_after_seconds(failure: Failure) -> float | None:
+    if failure.kind not in (Kind.UNAVAILABLE, Kind.EXHAUSTED):
+        return None
+    return _RETRY_AFTER_SECONDS if failure.retry_after_seconds is None else failure.retry_after_seconds
 
 
 def internal_status(domain: str, request_id: str) -> status_pb2.Status:

@@ -21,12 +21,12 @@ from meshkit import context, logs, metrics, telemetry
 from meshkit.callers import PUBLIC, Access, Caller, Verifier, authorised
 from meshkit.comments import FieldComments
 from meshkit.context import Call
-from meshkit.errors import DeadlineExceeded, Failure, InvalidArgument, Unauthenticated
+from meshkit.errors import DeadlineExceeded, Failure, InvalidArgument, Unauthenticated, Unimplemented
 from meshkit.interceptors import correlation, validation
 from meshkit.interceptors.deadlines import granted_seconds
 from meshkit.interceptors.recording import Recorder, code_name
 from meshkit.settings import ServiceSettings
-from meshkit.status import DETAILS_KEY, INTERNAL_REASON, code_in, expected, internal_status, to_status
+from meshkit.status import INTERNAL_REASON, code_in, expected, internal_status, to_status, trailers_of
 
 if TYPE_CHECKING:
     # Generic to the type checker alone.
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     AnyHandler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 
 _AUTHORIZATION_KEY = "authorization"
+_UNKNOWN_METHOD = "unknown"
 
 
 class Pipeline:
@@ -76,6 +77,24 @@ class Pipeline:
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(wrapped.answer_stream, None, None)
         return grpc.unary_unary_rpc_method_handler(wrapped.answer, None, None)
+
+    def unknown(self) -> AnyHandler:
+        """The handler of every method that the server does not have: refuses in the shape of any other failure."""
+        # A stream both ways takes a call of any shape.
+        return grpc.stream_stream_rpc_method_handler(self._refuse_unknown, None, None)
+
+    async def _refuse_unknown(self, _requests: Any, grpc_context: AnyContext) -> None:
+        began = time.monotonic()
+        metadata = grpc_context.invocation_metadata() or ()
+        brought = next((value for key, value in metadata if key == correlation.REQUEST_ID_KEY), None)
+        request_id = str(brought) if correlation.is_request_id(brought) else correlation.new_request_id()
+        failure = Unimplemented("there is no such method here; reflection lists those that there are")
+        status = to_status(failure, f"{self._service}.fte", request_id)
+        code = code_in(status)
+        # Under one name: what a caller made up is neither a label of a metric nor safe in a line.
+        call = Call(request_id, correlation.traceparent_for(request_id), None, None)
+        self.recorder.record(_UNKNOWN_METHOD, call, code.name, time.monotonic() - began, failure.reason)
+        await grpc_context.abort(code, status.message, trailers_of(status, failure))
 
 
 class _Served:
@@ -260,7 +279,7 @@ class _Method:
             served.reason = failure.reason
         code = code_in(status)
         served.code = code.name
-        await grpc_context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+        await grpc_context.abort(code, status.message, trailers_of(status, failure))
 
     def _end(self, served: _Served) -> None:
         self._pipeline.in_flight -= 1
