@@ -31,6 +31,7 @@ from agent.model import (
     Filed,
     History,
     Message,
+    Reason,
     Reply,
     Ticket,
     TicketState,
@@ -71,8 +72,9 @@ class NotingDesk:
     async def reply(self, reply: Reply) -> None:
         self.ended = reply
 
-    async def escalate(self, escalation: Escalation) -> None:
+    async def escalate(self, escalation: Escalation) -> Reason:
         self.ended = escalation
+        return escalation.reason
 
 
 @dataclass

@@ -28,6 +28,7 @@ from agent.model import (
     History,
     Message,
     Passage,
+    Reason,
     Reply,
     Ticket,
     TicketState,
@@ -73,8 +74,8 @@ class Port:
     async def reply(self, reply: Reply) -> None:
         self.replies += 1
 
-    async def escalate(self, escalation: Escalation) -> None:
-        return None
+    async def escalate(self, escalation: Escalation) -> Reason:
+        return escalation.reason
 
     async def search(self, query: str) -> Sequence[Passage]:
         return PASSAGES

@@ -88,6 +88,8 @@ class SmallDesk(TicketsServiceServicer):
     refuse: dict[str, Failure] = field(default_factory=dict)
     refuse_after: dict[str, Failure] = field(default_factory=dict)
     history: list[ticket_pb2.Ticket] = field(default_factory=list)
+    # Who was quicker than the run: the desk's own timer, or a person.
+    escalated_meanwhile: ticket_pb2.EscalationReason.ValueType | None = None
     # How late the answer to a reply comes, after the reply has taken effect.
     slow_seconds: float = 0.0
 
@@ -168,11 +170,14 @@ class SmallDesk(TicketsServiceServicer):
         told = self._hear("EscalateTicket", request.ticket, request)
         conversation = self._of(request.ticket)
         ticket = conversation.ticket
+        if self.escalated_meanwhile is not None:
+            ticket.state = ticket_pb2.TICKET_STATE_ESCALATED
+            ticket.escalation.reason = self.escalated_meanwhile
         if ticket.state != ticket_pb2.TICKET_STATE_ESCALATED:
             self._say(conversation, request, request.message, ())
             ticket.state = ticket_pb2.TICKET_STATE_ESCALATED
             ticket.escalation.reason = request.reason
-        told.accepted = True
+            told.accepted = True
         self._after("EscalateTicket")
         return ticket
 

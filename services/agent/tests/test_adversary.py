@@ -143,19 +143,17 @@ def require_kept_rules(neighbours: Neighbours, filed: Filed, run: Run) -> None:
     assert {each.ticket for each in told} <= own, "it reached another ticket"
     assert methods[:2] == ["GetConversation", "TriageTicket"], f"triage was not first: {methods}"
     counts = Counter(methods)
-    assert counts["TriageTicket"] == 1, methods
+    # Cut off while a command was on the way, a run cannot know whether it arrived: it may give one more.
+    cut_off = any(step.facts.get("error") == "OUT_OF_TIME" for step in run.steps)
+    assert 1 <= counts["TriageTicket"] <= 1 + cut_off, methods
     assert counts["ListCustomerHistory"] <= 1, methods
     assert neighbours.knowledge.request_ids.count(str(filed.run_id)) <= LIMITS.searches_max, "it searched too often"
     endings = [each for each in told if each.method in ("CreateMessage", "EscalateTicket")]
     accepted = [each for each in endings if each.accepted]
     assert len(accepted) == 1, f"not exactly one ending was taken: {methods}"
     last = accepted[0]
-    if any(step.facts.get("error") == "OUT_OF_TIME" for step in run.steps):
-        # Cut off while its reply was on the way, a run cannot know: it calls a person, and the desk takes one of both.
-        assert len(endings) <= 2, f"more than one try after the cut: {methods}"
-    else:
-        assert len(endings) == 1, f"not exactly one ending: {methods}"
-        assert methods[-1] == last.method, f"it went on after its ending: {methods}"
+    assert 1 <= len(endings) <= 1 + cut_off, f"not exactly one ending: {methods}"
+    assert cut_off or methods[-1] == last.method, f"it went on after its ending: {methods}"
     assert run.ending is (Ending.REPLIED if last.method == "CreateMessage" else Ending.ESCALATED)
     if last.method == "CreateMessage":
         assert "ListCustomerHistory" in methods, "it replied before it had looked"

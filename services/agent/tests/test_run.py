@@ -135,6 +135,16 @@ async def test_an_escalation_that_is_repeated_keeps_its_reason(neighbours: Neigh
     assert len(neighbours.desk.endings(filed)) == 1
 
 
+async def test_an_escalation_that_came_too_late_is_recorded_with_the_reason_that_stands(
+    neighbours: Neighbours,
+) -> None:
+    filed = neighbours.desk.file("Do you sponsor the design week in Lisbon again?")
+    neighbours.desk.escalated_meanwhile = ticket_pb2.ESCALATION_REASON_ANSWER_OVERDUE
+    run = await neighbours.operations().answer(filed)
+    assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.ANSWER_OVERDUE)
+    assert len(neighbours.desk.conversation_of(filed).messages) == 1
+
+
 async def test_a_reply_whose_answer_was_lost_is_found_out_and_not_said_again(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     neighbours.desk.refuse_after["CreateMessage"] = DeadlineExceeded("late")

@@ -10,7 +10,7 @@ import grpc
 
 from agent import wire
 from agent.errors import NeighbourRefused, NothingOwed
-from agent.model import Conversation, Escalation, History, Passage, Reply, Triage
+from agent.model import Conversation, Escalation, History, Passage, Reason, Reply, Triage
 from fte.knowledge.v1 import knowledge_service_pb2
 from fte.knowledge.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
 from fte.tickets.v1 import tickets_service_pb2
@@ -77,9 +77,14 @@ class Desk:
         """Says the reply, once however often it is asked for. Raises NothingOwed when the desk wants none any more."""
         await _answer("tickets", self._stub.CreateMessage(wire.reply_to_wire(reply)))
 
-    async def escalate(self, escalation: Escalation) -> None:
-        """Calls a person and tells the customer. Raises NothingOwed when the desk wants no ending any more."""
-        await _answer("tickets", self._stub.EscalateTicket(wire.escalation_to_wire(escalation)))
+    async def escalate(self, escalation: Escalation) -> Reason:
+        """Calls a person and tells the customer; returns the reason that stands.
+
+        That is another one when somebody has escalated the ticket before: then nothing changed.
+        Raises NothingOwed when the desk wants no ending any more.
+        """
+        ticket = await _answer("tickets", self._stub.EscalateTicket(wire.escalation_to_wire(escalation)))
+        return wire.reason_from_wire(ticket.escalation.reason) or escalation.reason
 
 
 class Knowledge:

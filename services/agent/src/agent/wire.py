@@ -129,6 +129,13 @@ def reason_to_wire(reason: Reason | None) -> ticket_pb2.EscalationReason.ValueTy
     return ticket_pb2.EscalationReason.Value(f"ESCALATION_REASON_{reason}")
 
 
+def reason_from_wire(reason: ticket_pb2.EscalationReason.ValueType) -> Reason | None:
+    """The reason that the contract's value says; None when it says none."""
+    if reason == ticket_pb2.ESCALATION_REASON_UNSPECIFIED:
+        return None
+    return Reason(ticket_pb2.EscalationReason.Name(reason).removeprefix("ESCALATION_REASON_"))
+
+
 def ending_from_wire(ending: run_pb2.Ending.ValueType) -> Ending | None:
     """The ending that a caller asks for; None for all."""
     return None if ending == run_pb2.ENDING_UNSPECIFIED else Ending(run_pb2.Ending.Name(ending).removeprefix("ENDING_"))
@@ -178,7 +185,7 @@ def _ticket(ticket: ticket_pb2.Ticket) -> Ticket:
         priority=_priority(ticket.priority),
         sender_verified=ticket.sender_verified,
         taken_over=bool(ticket.assignee),
-        escalation_reason=_reason(ticket.escalation.reason) if ticket.HasField("escalation") else None,
+        escalation_reason=reason_from_wire(ticket.escalation.reason),
     )
 
 
@@ -194,12 +201,6 @@ def _priority(priority: ticket_pb2.Priority.ValueType) -> Priority | None:
 
 def _priority_to_wire(priority: Priority) -> ticket_pb2.Priority.ValueType:
     return ticket_pb2.Priority.Value(f"PRIORITY_{priority}")
-
-
-def _reason(reason: ticket_pb2.EscalationReason.ValueType) -> Reason | None:
-    if reason == ticket_pb2.ESCALATION_REASON_UNSPECIFIED:
-        return None
-    return Reason(ticket_pb2.EscalationReason.Name(reason).removeprefix("ESCALATION_REASON_"))
 
 
 def _ending_to_wire(ending: Ending) -> run_pb2.Ending.ValueType:

@@ -48,7 +48,7 @@ class Desk(Protocol):
     async def history(self, ticket_id: uuid.UUID, /) -> History: ...
     async def triage(self, ticket_id: uuid.UUID, triage: Triage, /) -> None: ...
     async def reply(self, reply: Reply, /) -> None: ...
-    async def escalate(self, escalation: Escalation, /) -> None: ...
+    async def escalate(self, escalation: Escalation, /) -> Reason: ...
 
 
 class Knowledge(Protocol):
@@ -174,10 +174,10 @@ class Case:
             # What code has found weighs more than what a model says.
             decided = self.progress.must_escalate or reason
             message = self.policy.kind_words(decided, self.conversation.unanswered())
-            await self.desk.escalate(Escalation(self.filed, decided, self._summary(summary), message))
-            facts["reason"] = decided
+            standing = await self.desk.escalate(Escalation(self.filed, decided, self._summary(summary), message))
+            facts["reason"] = standing
             self.progress.ending = Ending.ESCALATED
-            self.progress.reason = decided
+            self.progress.reason = standing
 
     async def finish(self, summary: str) -> None:
         """Ends a run that its model left without an ending: a person takes over. Does nothing when it is over."""
