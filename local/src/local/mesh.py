@@ -221,6 +221,8 @@ class Mesh:
             "PUBLIC_URL": self.url,
             "CONTEXT_DIR": str(CONTEXT),
             "LOG_LEVEL": "INFO",
+            # Everything stops together here: nobody is left whose health checks should notice first.
+            "DRAIN_NOTICE_SECONDS": "0",
             # A killed process takes what it had not yet written with it, and that is the part one wants to read.
             "PYTHONUNBUFFERED": "1",
         }

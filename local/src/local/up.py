@@ -22,6 +22,8 @@ from local.supervision import Supervision
 LEFTOVERS_SECONDS = 30
 DOWN_SECONDS = 90
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The Fetch standard, "port blocking": 8080 shifted by 2000 is on that list.
+PORTS_BROWSERS_REFUSE = frozenset({10080})
 QUESTION = (
     '{"name": "Ada", "email": "ada@example.com", "subject": "API keys", "category": "technical", '
     '"priority": "PRIORITY_MEDIUM", "message": "How do I create an API key?"}'
@@ -133,6 +135,11 @@ def _say(line: str) -> None:
 
 
 def _say_ready(mesh: Mesh, seconds: float) -> None:
+    if mesh.ports.gateway in PORTS_BROWSERS_REFUSE:
+        _say(
+            f"browsers refuse to open port {mesh.ports.gateway}: for the web form, choose another FTE_PORT_OFFSET; "
+            "REST and gRPC work"
+        )
     print(
         f"\nReady after {seconds:.1f} s: {mesh.url}\n"
         f"Logs are in {mesh.state / 'logs'}. A question to try:\n\n"

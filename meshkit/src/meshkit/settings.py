@@ -59,7 +59,8 @@ class ServiceSettings(BaseSettings):
     metrics_port: Port = Field(description="the port to serve /metrics on")
     drain_seconds: Seconds = Field(default=10.0, description="how long calls in flight may take after SIGTERM")
     drain_notice_seconds: float = Field(
-        default=0.0,
+        # The gateway asks once a second and believes the third answer.
+        default=3.0,
         ge=0,
         le=60,
         description="how long to keep serving after health says NOT_SERVING, so that every health check has noticed",

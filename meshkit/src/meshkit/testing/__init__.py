@@ -83,6 +83,7 @@ def settings_for(settings_type: type[S], **values: Any) -> S:
         "grpc_port": 0,
         "metrics_port": 0,
         "drain_seconds": 1.0,
+        "drain_notice_seconds": 0.0,
         "page_token_key": SecretStr("a key for tests only"),
         "service_jwks": jwks(_signing_key(), _KEY_ID),
         "service_jwt_issuer": _SERVICE_ISSUER,
