@@ -90,6 +90,21 @@ def test_what_libraries_log_loses_its_values(stream: io.StringIO) -> None:
     assert SECRET not in stream.getvalue()
 
 
+def test_a_library_that_repeats_itself_is_written_every_ten_seconds_with_a_count(stream: io.StringIO) -> None:
+    handler = logging.getLogger().handlers[0]
+    for milliseconds in range(0, 25_001, 10):
+        for text in ("cannot connect to %s", "cannot fetch from %s"):
+            handler.handle(
+                logging.makeLogRecord(
+                    {"name": "aiokafka", "msg": text, "args": (SECRET,), "created": milliseconds / 1000}
+                )
+            )
+    told = [(line["text"], line.get("count")) for line in lines(stream)]
+    assert told == [
+        (text, count) for count in (None, 1000, 1000) for text in ("cannot connect to %s", "cannot fetch from %s")
+    ]
+
+
 def test_a_level_keeps_what_is_below_it_out() -> None:
     written = io.StringIO()
     logs.configure("tickets", "WARNING", stream=written)

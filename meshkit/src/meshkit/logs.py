@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import traceback
@@ -30,6 +31,7 @@ FIELDS = frozenset(
 _EVENT_NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _VALUE_CHARACTERS_MAX = 200
 _STACK_FRAMES_MAX = 12
+_LIBRARY_REPEAT_SECONDS = 10.0
 
 _service = ""
 _stream: TextIO | None = None
@@ -140,12 +142,28 @@ class _Lines:
 
 
 class _LibraryLog(logging.Handler):
-    """Takes what libraries log by the standard library: the template of a message, never the values put into it."""
+    """Takes what libraries log by the standard library: the template of a message, never the values put into it.
+
+    What says the same again is counted, and written every ten seconds: a client whose broker is away repeats itself a
+    hundred times a second, for as long as that takes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # When a message was written, and how often it came since. By places in libraries' code, so there are not many.
+        self._written: dict[tuple[str, str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         # Without arguments the text may already be filled in, so only its place is told.
         text = str(record.msg) if record.args else f"{record.filename}:{record.lineno}"
+        said = (record.name, text, type(error).__name__)
+        written, times = self._written.get(said, (-math.inf, 0))
+        # The clock may have been set back.
+        if abs(record.created - written) < _LIBRARY_REPEAT_SECONDS:
+            self._written[said] = (written, times + 1)
+            return
+        self._written[said] = (record.created, 0)
         entry: dict[str, Any] = {
             "event": "library.message",
             "level": record.levelname.lower(),
@@ -154,5 +172,7 @@ class _LibraryLog(logging.Handler):
             "text": text,
             "error": error,
         }
+        if times:
+            entry["count"] = times + 1
         finished = _allowed_only(None, "", _with_error(None, "", _with_call(None, "", entry)))
         write_line(json.dumps(finished) + "\n")
