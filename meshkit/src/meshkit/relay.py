@@ -47,7 +47,7 @@ select count(*) from (
 _ROWS_MAX = 1000
 _POLL_SECONDS = 0.25
 # Under load, rounds this far apart gather many rows each; an idle relay still starts at once.
-_ROUND_SECONDS = 0.005
+_ROUND_SECONDS = 0.02
 _STANDBY_SECONDS = 0.5
 _BACKOFF_SECONDS = 0.2
 _BACKOFF_SECONDS_MAX = 5.0
