@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,6 +127,17 @@ def test_an_address_that_cannot_exist_is_refused_without_repeating_it(address: s
         sender_key(address)
     assert refused.value.violations[0].field == "email"
     assert address not in str(refused.value)
+
+
+@given(st.from_regex(r"[A-Za-z0-9._+-]{1,70}@[A-Za-z0-9.-]{1,12}\.(com|example|test)", fullmatch=True))
+def test_the_quick_way_to_a_key_takes_and_refuses_what_the_whole_check_does(typed: str) -> None:
+    try:
+        address = validate_email(typed, check_deliverability=False)
+    except EmailNotValidError:
+        with pytest.raises(InvalidArgument):
+            sender_key(typed)
+    else:
+        assert sender_key(typed) == f"{address.local_part}@{address.ascii_domain}".lower()
 
 
 def test_references_can_be_read_out_and_do_not_repeat() -> None:
