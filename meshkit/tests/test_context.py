@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +13,6 @@ from meshkit.testing import HeldClock, eventually
 
 def test_outside_any_call_there_is_an_empty_one() -> None:
     assert context.current() == Call("", None, None, None)
-    assert context.remaining_seconds() is None
 
 
 async def test_a_task_inherits_its_call_and_cannot_change_its_parents() -> None:
@@ -27,15 +25,6 @@ async def test_a_task_inherits_its_call_and_cannot_change_its_parents() -> None:
         assert await asyncio.create_task(child()) == "r-1"
         assert context.current().request_id == "r-1"
     assert context.current().request_id == ""
-
-
-def test_remaining_time_is_never_below_zero() -> None:
-    with context.entered(Call("r", None, time.monotonic() + 5)):
-        remaining = context.remaining_seconds()
-        assert remaining is not None
-        assert 4 < remaining <= 5
-    with context.entered(Call("r", None, time.monotonic() - 5)):
-        assert context.remaining_seconds() == 0.0
 
 
 def test_the_systems_time_is_aware_and_in_utc() -> None:

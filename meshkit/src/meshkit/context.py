@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,9 +42,3 @@ def entered(call: Call) -> Iterator[Call]:
         yield call
     finally:
         CURRENT.reset(token)
-
-
-def remaining_seconds() -> float | None:
-    """Seconds until the current call's deadline, never below zero; None when it has no deadline."""
-    deadline = CURRENT.get().deadline
-    return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -75,17 +75,12 @@ class Outbox:
         self, connection: Connection, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
         """Write a record as it is, in the connection's transaction: for dead letters and redrives."""
-        await self._insert(connection, topic, key, value, headers)
+        # Postgres text holds no NUL, and a header's name in a foreign record may.
+        names = [name.replace("\x00", "\N{REPLACEMENT CHARACTER}") for name, _ in headers]
+        await connection.execute(_INSERT, topic, key, value, names, [content or b"" for _, content in headers])
+        announce_on_commit()
 
     async def prune(self, connection: Connection, *, older_than: timedelta) -> int:
         """Delete rows published longer ago than that, a bounded number at a time; the count says whether to go on."""
         status = await connection.execute(_PRUNE, older_than, _PRUNE_BATCH)
         return int(status.rpartition(" ")[2])
-
-    async def _insert(
-        self, connection: Connection, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> None:
-        # Postgres text holds no NUL, and a header's name in a foreign record may.
-        names = [name.replace("\x00", "\N{REPLACEMENT CHARACTER}") for name, _ in headers]
-        await connection.execute(_INSERT, topic, key, value, names, [content or b"" for _, content in headers])
-        announce_on_commit()

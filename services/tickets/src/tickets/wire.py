@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from fte.channels.v1 import channels_events_pb2, message_pb2
 from fte.identity.v1 import customer_pb2
-from fte.tickets.v1 import ticket_pb2, tickets_service_pb2
+from fte.tickets.v1 import ticket_pb2
 from meshkit.envelope import Received
 from meshkit.ids import ResourceName, uuid7
 from meshkit.timestamps import timestamp
@@ -321,13 +321,4 @@ def dead_letter(value: DeadLetter) -> ticket_pb2.DeadLetter:
         create_time=timestamp(value.create_time),
         update_time=timestamp(value.update_time),
         redrive_count=value.redrive_count,
-    )
-
-
-def history(
-    tickets: Sequence[Ticket], next_page_token: str, *, withheld: bool
-) -> tickets_service_pb2.ListCustomerHistoryResponse:
-    """What a customer asked before, or that it is withheld."""
-    return tickets_service_pb2.ListCustomerHistoryResponse(
-        tickets=[ticket(each) for each in tickets], next_page_token=next_page_token, withheld=withheld
     )
