@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import asyncpg
 from pgvector.asyncpg import register_vector
@@ -17,6 +17,8 @@ from meshkit.errors import Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
+
+    from meshkit.settings import ServiceSettings
 
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 else:
@@ -115,6 +117,17 @@ class Database:
         self._vectors = vectors
         self._listeners: list[Hook] = []
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    @classmethod
+    def of(cls, settings: ServiceSettings, *, vectors: bool = False) -> Self:
+        """The database of a service, as its settings say."""
+        return cls(
+            settings.database_url.get_secret_value(),
+            pool_min=settings.database_pool_min,
+            pool_max=settings.database_pool_max,
+            timeout_seconds=settings.database_timeout_seconds,
+            vectors=vectors,
+        )
 
     async def open(self) -> None:
         """Connect `pool_min` connections, so that a wrong address or password shows at start."""

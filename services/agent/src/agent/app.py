@@ -35,12 +35,7 @@ _CALLS_AROUND_A_RUN = 4
 
 def build(settings: Settings) -> Service:
     """Returns the agent, ready to run."""
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_min=settings.database_pool_min,
-        pool_max=settings.database_pool_max,
-        timeout_seconds=settings.database_timeout_seconds,
-    )
+    database = Database.of(settings)
     outbox = Outbox("/fte/agent")
     tokens = TokenSource(settings, "agent")
     tickets, knowledge = (

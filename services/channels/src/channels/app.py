@@ -28,12 +28,7 @@ _FORGET_SECONDS = 300
 def build(settings: Settings, clock: Clock | None = None) -> Service:
     """Channels, ready to run. `clock` stands in for the machine's."""
     clock = clock or SystemClock()
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_min=settings.database_pool_min,
-        pool_max=settings.database_pool_max,
-        timeout_seconds=settings.database_timeout_seconds,
-    )
+    database = Database.of(settings)
     outbox = Outbox("/fte/channels", clock=clock)
     web = WebForm() if Channel.WEB_FORM in settings.enabled_channels else None
     providers: Mapping[Channel, Provider] = {provider.channel: provider for provider in (web,) if provider is not None}

@@ -17,12 +17,7 @@ from meshkit.service import Service
 
 def build(settings: Settings) -> Service:
     """Returns identity, ready to run."""
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_min=settings.database_pool_min,
-        pool_max=settings.database_pool_max,
-        timeout_seconds=settings.database_timeout_seconds,
-    )
+    database = Database.of(settings)
     outbox = Outbox("/fte/identity")
     operations = Operations(database, outbox, SystemClock())
     api = IdentityApi(operations, PageTokens(settings.page_token_key), settings.default_phone_region)

@@ -20,13 +20,7 @@ from meshkit.service import Service
 
 def build(settings: Settings) -> Service:
     """Returns knowledge, ready to run. Raises EmbeddingModelUnknown."""
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_min=settings.database_pool_min,
-        pool_max=settings.database_pool_max,
-        timeout_seconds=settings.database_timeout_seconds,
-        vectors=True,
-    )
+    database = Database.of(settings, vectors=True)
     outbox = Outbox("/fte/knowledge")
     embedder = Embedder(
         settings.embedding_model, threads=settings.embedding_threads, remembered=settings.questions_remembered

@@ -30,12 +30,7 @@ from tickets.settings import Settings
 def build(settings: Settings, clock: Clock | None = None, tokens: Tokens | None = None) -> Service:
     """The desk, ready to run. `clock` stands in for the machine's, `tokens` for those made with the service's key."""
     clock = clock or SystemClock()
-    database = Database(
-        settings.database_url.get_secret_value(),
-        pool_min=settings.database_pool_min,
-        pool_max=settings.database_pool_max,
-        timeout_seconds=settings.database_timeout_seconds,
-    )
+    database = Database.of(settings)
     outbox = Outbox("/fte/tickets", clock=clock)
     identity = connect(
         settings.identity_address,
