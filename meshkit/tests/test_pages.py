@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,13 @@ TOKENS = PageTokens("a key of 16 characters or more")
 @given(st.lists(st.text(max_size=40), max_size=3), st.text(max_size=40))
 def test_a_token_gives_back_its_cursor(cursor: list[str], scope: str) -> None:
     assert TOKENS.decode(TOKENS.encode(cursor, scope=scope), scope=scope) == tuple(cursor)
+
+
+def test_a_place_comes_back_to_the_microsecond_and_an_empty_token_is_the_first_page() -> None:
+    time, identifier = datetime(2026, 11, 21, 3, 0, 0, 123456, tzinfo=UTC), uuid.UUID(int=7)
+    token = TOKENS.encode_place(time, identifier, scope="ListTickets")
+    assert TOKENS.decode_place(token, scope="ListTickets") == (time, identifier)
+    assert TOKENS.decode_place("", scope="ListTickets") is None
 
 
 def test_numbers_come_back_as_text() -> None:

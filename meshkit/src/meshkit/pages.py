@@ -7,7 +7,9 @@ import binascii
 import hashlib
 import hmac
 import json
+import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import SecretStr
 
@@ -53,6 +55,17 @@ class PageTokens:
         if not hmac.compare_digest(mac, self._sign(payload, scope)):
             raise self._refused()
         return tuple(json.loads(payload))
+
+    def encode_place(self, time: datetime, identifier: uuid.UUID, *, scope: str) -> str:
+        """A token for the row after this one, where rows are listed by time and id."""
+        return self.encode([time.isoformat(), str(identifier)], scope=scope)
+
+    def decode_place(self, token: str, *, scope: str) -> tuple[datetime, uuid.UUID] | None:
+        """The time and id in a token of `encode_place`; None for an empty one, the first page. Raises as `decode`."""
+        if not token:
+            return None
+        time, identifier = self.decode(token, scope=scope)
+        return datetime.fromisoformat(time), uuid.UUID(identifier)
 
     def _sign(self, payload: bytes, scope: str) -> bytes:
         scope_bytes = scope.encode()

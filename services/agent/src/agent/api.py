@@ -1,8 +1,6 @@
 """The agent's gRPC door: wire in, one operation, wire out."""
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from agent import wire
 from agent.operations import Operations
@@ -29,10 +27,7 @@ class AgentApi(AgentServiceServicer):
         ticket_id = wire.TICKETS.parse(request.ticket, field="ticket") if request.ticket else None
         scope = f"ListRuns:{request.ticket}:{request.ending}"
         size = page_size(request.page_size)
-        after = None
-        if request.page_token:
-            time, run_id = self._pages.decode(request.page_token, scope=scope)
-            after = (datetime.fromisoformat(time), UUID(run_id))
+        after = self._pages.decode_place(request.page_token, scope=scope)
         runs = await self._operations.list_runs(
             after, size + 1, ticket_id=ticket_id, ending=wire.ending_from_wire(request.ending)
         )
@@ -40,8 +35,6 @@ class AgentApi(AgentServiceServicer):
         return agent_service_pb2.ListRunsResponse(
             runs=[wire.run_to_wire(run) for run in page],
             next_page_token=(
-                self._pages.encode([page[-1].start_time.isoformat(), str(page[-1].filed.run_id)], scope=scope)
-                if more
-                else ""
+                self._pages.encode_place(page[-1].start_time, page[-1].filed.run_id, scope=scope) if more else ""
             ),
         )

@@ -2,9 +2,7 @@
 
 import functools
 import ipaddress
-import uuid
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -83,12 +81,14 @@ class ChannelsApi(ChannelsServiceServicer):
         scope = f"ListInboundMessages channel={request.channel}"
         size = page_size(request.page_size)
         found = await self._records.list_inbound_messages(
-            self._before(request.page_token, scope), wire.channel_from_wire(request.channel), size + 1
+            self._pages.decode_place(request.page_token, scope=scope), wire.channel_from_wire(request.channel), size + 1
         )
         page = found[:size]
         return pb.ListInboundMessagesResponse(
             inbound_messages=[wire.inbound_message_to_wire(message) for message in page],
-            next_page_token=self._after(page[-1].receive_time, page[-1].id, scope) if len(found) > size else "",
+            next_page_token=(
+                self._pages.encode_place(page[-1].receive_time, page[-1].id, scope=scope) if len(found) > size else ""
+            ),
         )
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Any) -> message_pb2.Delivery:
@@ -101,7 +101,7 @@ class ChannelsApi(ChannelsServiceServicer):
         scope = f"ListDeliveries channel={request.channel} state={request.state}"
         size = page_size(request.page_size)
         found = await self._records.list_deliveries(
-            self._before(request.page_token, scope),
+            self._pages.decode_place(request.page_token, scope=scope),
             wire.channel_from_wire(request.channel),
             wire.state_from_wire(request.state),
             size + 1,
@@ -109,20 +109,13 @@ class ChannelsApi(ChannelsServiceServicer):
         page = found[:size]
         return pb.ListDeliveriesResponse(
             deliveries=[wire.delivery_to_wire(delivery) for delivery in page],
-            next_page_token=self._after(page[-1].create_time, page[-1].id, scope) if len(found) > size else "",
+            next_page_token=(
+                self._pages.encode_place(page[-1].create_time, page[-1].id, scope=scope) if len(found) > size else ""
+            ),
         )
 
     def _origin(self, context: Any) -> Origin:
         return Origin(_single(context, IDEMPOTENCY_KEY), self._clients.network(context))
-
-    def _before(self, page_token: str, scope: str) -> tuple[datetime, uuid.UUID] | None:
-        if not page_token:
-            return None
-        time, identifier = self._pages.decode(page_token, scope=scope)
-        return datetime.fromisoformat(time), uuid.UUID(identifier)
-
-    def _after(self, time: datetime, identifier: uuid.UUID, scope: str) -> str:
-        return self._pages.encode([time.isoformat(), str(identifier)], scope=scope)
 
 
 class _Clients:

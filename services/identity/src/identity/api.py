@@ -1,8 +1,6 @@
 """Identity's gRPC door: wire in, one operation, wire out."""
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from fte.identity.v1 import customer_pb2, identity_service_pb2
 from fte.identity.v1.identity_service_pb2_grpc import IdentityServiceServicer
@@ -49,15 +47,10 @@ class IdentityApi(IdentityServiceServicer):
             )
         scope = "ListCustomers"
         size = page_size(request.page_size)
-        after = None
-        if request.page_token:
-            time, customer_id = self._pages.decode(request.page_token, scope=scope)
-            after = (datetime.fromisoformat(time), UUID(customer_id))
+        after = self._pages.decode_place(request.page_token, scope=scope)
         customers = await self._operations.list_customers(after, size + 1)
         page, more = customers[:size], len(customers) > size
         return identity_service_pb2.ListCustomersResponse(
             customers=[wire.customer_to_wire(customer) for customer in page],
-            next_page_token=(
-                self._pages.encode([page[-1].create_time.isoformat(), str(page[-1].id)], scope=scope) if more else ""
-            ),
+            next_page_token=(self._pages.encode_place(page[-1].create_time, page[-1].id, scope=scope) if more else ""),
         )

@@ -251,17 +251,14 @@ class TicketsApi(TicketsServiceServicer):
         return wire.dead_letter(await dead_letters.drop_dead_letter(self._desk, letter_id))
 
     def _place(self, page_token: str, scope: str) -> Place:
-        if not page_token:
-            return None
-        time, identifier = self._pages.decode(page_token, scope=scope)
-        return datetime.fromisoformat(time), uuid.UUID(identifier)
+        return self._pages.decode_place(page_token, scope=scope)
 
     def _next(self, found: Sequence[T], size: int, scope: str) -> str:
         # One row more than was asked for says that there is a next page.
         if len(found) <= size:
             return ""
         last = found[size - 1]
-        return self._pages.encode([last.create_time.isoformat(), str(last.id)], scope=scope)
+        return self._pages.encode_place(last.create_time, last.id, scope=scope)
 
 
 def _actor() -> Actor:
