@@ -1,8 +1,10 @@
 import asyncio
 
+import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from local.kafka import KafkaBroker
+from meshkit import metrics, relay
 from meshkit.database import Database
 from meshkit.envelope import Event, decode
 from meshkit.relay import Relay
@@ -99,6 +101,27 @@ async def test_the_outbox_grows_while_the_broker_is_away_and_then_drains(
     # At least once: the broker may have taken what it could not acknowledge any more.
     said = await published(stream, 31)
     assert list(dict.fromkeys(said)) == ["before", *(str(number) for number in range(30))]
+
+
+async def test_a_broker_that_stays_away_is_told_of_and_the_session_is_kept(
+    stream: Stream, kafka_broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The relation of the two counts: several silences would outlast the session.
+    monkeypatch.setattr(relay, "_PRODUCE_SECONDS", 1)
+    monkeypatch.setattr(relay, "_IDLE_SESSION_SECONDS", 3)
+    silences, lost = (metrics.RELAY_FAILURES.labels(error) for error in ("KafkaTimeoutError", "InterfaceError"))
+    before, lost_before = silences._value.get(), lost._value.get()
+    async with stream.relaying():
+        await stream.publish("ada", "before")
+        await eventually(stream.is_drained, 10)
+        await asyncio.to_thread(kafka_broker.crash)
+        try:
+            await stream.publish("ada", "after")
+            await eventually(lambda: silences._value.get() >= before + 5, 20)
+        finally:
+            await asyncio.to_thread(kafka_broker.start)
+        await eventually(stream.is_drained, 30)
+    assert lost._value.get() == lost_before
 
 
 async def test_a_record_that_no_broker_takes_does_not_hold_up_the_next(stream: Stream) -> None:

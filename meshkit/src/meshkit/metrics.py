@@ -41,7 +41,7 @@ OUTBOX_PUBLISHED = Counter("outbox_published_total", "Events published from the 
 OUTBOX_PUBLISH_SECONDS = Histogram(
     "outbox_publish_seconds", "Time from an event's insert to the broker's acknowledgement.", buckets=_SECONDS
 )
-RELAY_FAILURES = Counter("relay_failures_total", "Rounds of the relay that failed, by type of error.", ("error_type",))
+RELAY_FAILURES = Counter("relay_failures_total", "Rounds of the relay that failed, and seconds-long silences of the broker, by type of error.", ("error_type",))
 
 POOL_CONNECTIONS = Gauge("database_pool_connections", "Connections of the pool, by state (idle, used).", ("state",))
 POOL_ACQUIRE_SECONDS = Histogram(

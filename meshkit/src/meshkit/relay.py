@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordTooLargeError
 
 from meshkit import crashpoints, inbox, logs, metrics
 from meshkit.kafka import client_options
@@ -54,7 +54,7 @@ _BACKOFF_SECONDS_MAX = 5.0
 _PRODUCE_SECONDS = 6
 _STATEMENT_SECONDS = 10
 # A relay that is stopped (SIGSTOP) keeps its lock; the server ends its session after this, and another takes over.
-# Longer than the longest round with a silent broker, so that a live relay never loses its session.
+# A live relay that waits for a silent broker asks for something more often than that.
 _IDLE_SESSION_SECONDS = 30
 _CLOSE_SECONDS = 5
 _PENDING_SECONDS = 2.0
@@ -174,7 +174,7 @@ class Relay:
                     await self._refuse(connection, row, error)
         except KafkaError as error:
             failed = error
-        results = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
+        results = await self._acknowledgements(connection, [future for _, future in sent])
         crashpoints.reached("relay.after_produce")
         took = time.monotonic() - began
         acknowledged = []
@@ -192,6 +192,19 @@ class Relay:
         if failed is not None:
             raise failed
         return len(rows)
+
+    async def _acknowledgements(self, connection: Connection, futures: list[asyncio.Future[Any]]) -> list[Any]:
+        """What the broker said to each record, in their order.
+
+        A producer that keeps the order never gives a record up, however long the broker is away. So this waits with
+        it, says so, and keeps the session, which is our lock. Raises when that is lost.
+        """
+        answers = asyncio.gather(*futures, return_exceptions=True)
+        while not (await asyncio.wait({answers}, timeout=_PRODUCE_SECONDS))[0]:
+            metrics.RELAY_FAILURES.labels(KafkaTimeoutError.__name__).inc()
+            logs.get().warning("relay.waiting", pending=len(futures))
+            await connection.execute("select")
+        return answers.result()
 
     async def _refuse(self, connection: Connection, row: asyncpg.Record, error: BaseException) -> None:
         """Set aside a row that no broker will ever take, loudly: it stays in the table for people to look at."""
