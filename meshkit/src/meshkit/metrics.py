@@ -34,14 +34,22 @@ CONSUMER_WAITING = Gauge(
     "consumer_waiting_for_infrastructure", "1 while the consumer waits for Postgres or Kafka to come back."
 )
 LANES_BUSY = Gauge("lanes_busy", "Keys whose events are being handled now, by topic.", ("topic",))
-LANES_QUEUED = Gauge("lanes_queued", "Events that wait behind another of their key, by topic.", ("topic",))
+LANES_QUEUED = Gauge(
+    "lanes_queued",
+    "Events taken up and not finished: in hand, behind another of their key, or to be tried again; by topic.",
+    ("topic",),
+)
 
 OUTBOX_PENDING = Gauge("outbox_pending", "Events in the outbox that are not published yet.")
 OUTBOX_PUBLISHED = Counter("outbox_published_total", "Events published from the outbox, by topic.", ("topic",))
 OUTBOX_PUBLISH_SECONDS = Histogram(
     "outbox_publish_seconds", "Time from an event's insert to the broker's acknowledgement.", buckets=_SECONDS
 )
-RELAY_FAILURES = Counter("relay_failures_total", "Rounds of the relay that failed, and seconds-long silences of the broker, by type of error.", ("error_type",))
+RELAY_FAILURES = Counter(
+    "relay_failures_total",
+    "Rounds of the relay that failed, and seconds-long silences of the broker, by type of error.",
+    ("error_type",),
+)
 
 POOL_CONNECTIONS = Gauge("database_pool_connections", "Connections of the pool, by state (idle, used).", ("state",))
 POOL_ACQUIRE_SECONDS = Histogram(
