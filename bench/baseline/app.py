@@ -37,6 +37,7 @@ from pydantic.alias_generators import to_camel
 from bench.baseline.relay import relaying
 from channels import model
 from channels.errors import UnknownCategory
+from meshkit import promises
 from meshkit.errors import InvalidArgument
 from meshkit.ids import uuid7
 
@@ -169,7 +170,7 @@ async def submit_form(form: Form, idempotency_key: Annotated[str | None, Header(
             400, [{"field": each.field, "rule": each.description} for each in error.violations]
         ) from None
     if filled.website:
-        return _promise(model.decoy_reference(key_hash) if key_hash else model.new_reference())
+        return _promise(promises.decoy_reference(key_hash) if key_hash else promises.promised_reference())
     return _promise(await _file(filled, sender, key_hash))
 
 
@@ -177,7 +178,7 @@ async def _file(form: model.Form, sender: str, key_hash: bytes | None) -> str:
     """The reference it is filed under, or was before under the same key."""
     body_hash, message_id, now = form.digest(), uuid7(), datetime.now(UTC)
     for _ in range(TRIES_MAX):
-        reference = model.new_reference()
+        reference = promises.promised_reference()
         columns = (
             *(key_hash, body_hash, reference, now, now - KEY_KEPT, message_id, str(message_id)),
             *(sender, form.name, form.subject, form.category, form.priority.value, form.message),

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from meshkit.promises import StatusTokens
+from meshkit.promises import StatusTokens, decoy_reference, promised_reference, unpromised_reference
 
+# For people: no I, L, O and U.
+REFERENCE = re.compile("TKT-[0-9A-HJKMNP-TV-Z]{6}")
 TOKENS = StatusTokens("a key of 16 characters or more")
 
 
@@ -44,3 +48,23 @@ def test_a_secret_setting_is_taken_as_the_key() -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="16"):
         StatusTokens("short")
+
+
+@pytest.mark.parametrize("draw", [promised_reference, unpromised_reference])
+def test_references_can_be_read_out_and_do_not_repeat(draw: Callable[[], str]) -> None:
+    references = {draw() for _ in range(1000)}
+    assert len(references) == 1000
+    assert all(REFERENCE.fullmatch(reference) for reference in references)
+
+
+def test_what_is_promised_and_what_is_not_can_never_be_the_same_reference() -> None:
+    assert {unpromised_reference()[:5] for _ in range(200)} == {"TKT-Z"}
+    assert "TKT-Z" not in {promised_reference()[:5] for _ in range(2000)}
+
+
+@given(st.binary(min_size=8))
+def test_a_decoy_looks_like_a_promised_reference_and_is_the_same_again(digest: bytes) -> None:
+    decoy = decoy_reference(digest)
+    assert REFERENCE.fullmatch(decoy)
+    assert not decoy.startswith("TKT-Z")
+    assert decoy_reference(digest) == decoy

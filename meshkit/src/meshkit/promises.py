@@ -1,14 +1,44 @@
-"""Status tokens: what lets a customer without an account see the one ticket whose reference was promised to them."""
+"""References and their status tokens: what lets a customer without an account see the one ticket promised to them."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import secrets
 
 from pydantic import SecretStr
 
 _KEY_CHARACTERS_MIN = 16
+# Crockford's base 32: without I, L, O and U, which are misread or spell words.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PREFIX = "TKT-"
+_CHARACTERS = 6
+# Promised references begin with any other letter, so that two services draw theirs without asking each other, and no
+# reference that was never promised can come to have a token.
+_UNPROMISED = "Z"
+
+
+def promised_reference() -> str:
+    """A new reference to give away with its token: `TKT-` and six characters; unique only once the store agrees."""
+    return _reference(secrets.token_bytes(_CHARACTERS + 2))
+
+
+def decoy_reference(digest: bytes) -> str:
+    """A reference that looks like any promised one and is the same for the same digest (at least 8 bytes)."""
+    return _reference(digest[: _CHARACTERS + 2])
+
+
+def unpromised_reference() -> str:
+    """A new reference that no token opens, for a ticket that its customer follows elsewhere."""
+    return _PREFIX + _UNPROMISED + "".join(secrets.choice(_ALPHABET) for _ in range(_CHARACTERS - 1))
+
+
+def _reference(source: bytes) -> str:
+    number = int.from_bytes(source)
+    number, first = divmod(number, len(_ALPHABET) - 1)
+    rest = [_ALPHABET[number >> 5 * place & 31] for place in range(_CHARACTERS - 1)]
+    return _PREFIX + _ALPHABET[first] + "".join(rest)
 
 
 class StatusTokens:

@@ -91,7 +91,7 @@ async def test_a_reference_that_is_taken_is_not_promised_again(
     channels: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draws = iter(["TKT-AAAAAA", "TKT-AAAAAA", "TKT-AAAAAA", "TKT-BBBBBB"])
-    monkeypatch.setattr("channels.model.new_reference", lambda: next(draws))
+    monkeypatch.setattr("meshkit.promises.promised_reference", lambda: next(draws))
     customer = await channels.stub()
     promises = [await customer.SubmitForm(form(), metadata=(("idempotency-key", key),)) for key in "ab"]
     assert [promise.reference for promise in promises] == ["TKT-AAAAAA", "TKT-BBBBBB"]
@@ -101,7 +101,7 @@ async def test_a_reference_that_is_taken_is_not_promised_again(
 async def test_when_no_reference_comes_free_the_form_may_be_sent_again(
     channels: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("channels.model.new_reference", lambda: "TKT-AAAAAA")
+    monkeypatch.setattr("meshkit.promises.promised_reference", lambda: "TKT-AAAAAA")
     customer = await channels.stub()
     await customer.SubmitForm(form())
     failure = await refused(customer.SubmitForm(form()))

@@ -23,9 +23,7 @@ from channels.model import (
     clean,
     clean_line,
     client_network,
-    decoy_reference,
     key_hash,
-    new_reference,
     sender_hash,
     sender_key,
 )
@@ -138,18 +136,6 @@ def test_the_quick_way_to_a_key_takes_and_refuses_what_the_whole_check_does(type
             sender_key(typed)
     else:
         assert sender_key(typed) == f"{address.local_part}@{address.ascii_domain}".lower()
-
-
-def test_references_can_be_read_out_and_do_not_repeat() -> None:
-    references = {new_reference() for _ in range(1000)}
-    assert len(references) == 1000
-    assert all(REFERENCE.fullmatch(reference) for reference in references)
-
-
-@given(st.binary(min_size=4))
-def test_a_decoy_looks_like_any_reference_and_is_the_same_again(digest: bytes) -> None:
-    assert REFERENCE.fullmatch(decoy_reference(digest))
-    assert decoy_reference(digest) == decoy_reference(digest)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "ü", "a\tb", "a\nb", "\x7f"])

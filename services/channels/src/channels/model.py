@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import ipaddress
 import re
-import secrets
 import unicodedata
 import uuid
 from collections.abc import Collection
@@ -26,9 +25,6 @@ SUBJECT_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 10_000
 
 _IDEMPOTENCY_KEY_CHARACTERS_MAX = 128
-# Crockford's base 32: no I, L, O or U, so that a reference can be read out on the telephone.
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_REFERENCE_CHARACTERS = 6
 # Bidi overrides and isolates make text read otherwise than it is; zero-width ones make equal words differ. The
 # zero-width joiners stay: emoji and several scripts are spelt with them.
 _DECEPTIVE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
@@ -344,16 +340,6 @@ def _ascii_domain(domain: str) -> str:
     return validate_email(f"a@{domain}", check_deliverability=False).ascii_domain or domain
 
 
-def new_reference() -> str:
-    """A ticket reference that nobody can guess: `TKT-` and six characters of Crockford's base 32."""
-    return _reference(secrets.randbits(5 * _REFERENCE_CHARACTERS))
-
-
-def decoy_reference(digest: bytes) -> str:
-    """A reference that looks like any other and is the same for the same digest (at least 4 bytes)."""
-    return _reference(int.from_bytes(digest[:4]) & (2 ** (5 * _REFERENCE_CHARACTERS) - 1))
-
-
 def key_hash(scope: str, key: str) -> bytes:
     """SHA-256 of an idempotency key within its scope.
 
@@ -384,11 +370,6 @@ def client_network(address: str) -> str | None:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
-
-
-def _reference(bits: int) -> str:
-    places = range(5 * (_REFERENCE_CHARACTERS - 1), -1, -5)
-    return "TKT-" + "".join(_CROCKFORD[bits >> place & 31] for place in places)
 
 
 def _digest(*parts: str) -> bytes:

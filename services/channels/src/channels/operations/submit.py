@@ -24,6 +24,7 @@ from channels.model import (
     Submission,
 )
 from channels.providers.web import WebForm
+from meshkit import promises
 from meshkit.clock import Clock
 from meshkit.database import Connection, Database
 from meshkit.errors import Unavailable
@@ -118,11 +119,11 @@ class Submissions:
         claim = _claim("form", origin, form.digest())
         if form.website:
             FORMS_DROPPED.inc()
-            return self._promise(model.decoy_reference(claim.key_hash) if claim else model.new_reference())
+            return self._promise(promises.decoy_reference(claim.key_hash) if claim else promises.promised_reference())
         caps = self._caps.of(sender_key, origin.network)
         for _ in range(_REFERENCES_TRIED_MAX):
             message = web.open_conversation(
-                form, reference=model.new_reference(), message_id=uuid7(), receive_time=self._clock.now()
+                form, reference=promises.promised_reference(), message_id=uuid7(), receive_time=self._clock.now()
             )
             try:
                 # No transaction around it: the one statement is one.

@@ -18,7 +18,6 @@ from tickets.model.tickets import (
     Status,
     Ticket,
     TimelineEntry,
-    new_reference,
 )
 from tickets.model.vocabulary import (
     CUSTOMER,
@@ -64,5 +63,4 @@ __all__ = [
     "TicketState",
     "TimelineEntry",
     "TimelineKind",
-    "new_reference",
 ]

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from tickets.model.messages import Message, Sender, Thread
 from tickets.model.vocabulary import Channel, EscalationReason, Priority, TicketState, TimelineKind
-
-# Crockford's base 32: without I, L, O and U, which are misread or make words.
-_REFERENCE_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_REFERENCE_CHARACTERS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +97,3 @@ class Status:
         if self.ticket is not None:
             return self.ticket.state
         return TicketState.ESCALATED if self.messages else TicketState.NEW
-
-
-def new_reference() -> str:
-    """A reference for people, `TKT-` and six characters of Crockford's base 32; unique only once the store agrees."""
-    return "TKT-" + "".join(secrets.choice(_REFERENCE_ALPHABET) for _ in range(_REFERENCE_CHARACTERS))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from meshkit.database import Connection
 from meshkit.ids import uuid7
+from meshkit.promises import unpromised_reference
 from tickets import events, store
 from tickets.errors import TicketNotFound
 from tickets.model import (
@@ -20,7 +21,6 @@ from tickets.model import (
     Ticket,
     TicketState,
     TimelineKind,
-    new_reference,
 )
 from tickets.operations.desk import Desk, happened
 
@@ -115,7 +115,7 @@ def _new_ticket(
         id=uuid7(),
         conversation_id=conversation_id,
         customer_id=customer_id,
-        reference=incoming.reference if promised else new_reference(),
+        reference=incoming.reference if promised else unpromised_reference(),
         promised=promised,
         channel=incoming.channel,
         sender_verified=incoming.sender.verified,
