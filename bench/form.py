@@ -32,6 +32,7 @@ from bench.arithmetic import median, percentile
 from bench.baseline.app import TOPIC
 from bench.baseline.server import Monolith, Proxy
 from bench.load import Answers, Question
+from bench.profile import Profile
 from local.kafka import create_topics
 from local.mesh import Mesh
 from local.ports import free_ports
@@ -125,11 +126,17 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
         for number in range(1, rounds + 1):
             for side in sides if number % 2 else reversed(sides):
                 side.turn(number)
-    ours, *theirs = sides
+        ours, *theirs = sides
+        figures = {side.name: side.figures() for side in sides}
+        with Profile.taken({"channels": ours.parts["channels"].pid}, ROUND_SECONDS - 1) as profiles:
+            # After the figures were taken: being looked at slows it a little.
+            ours.turn(rounds + 1)
+        ours.turns.pop()
     return {
-        "sides": {side.name: side.figures() for side in sides},
+        "sides": figures,
         "monolith_per_second_by_processes": tried,
         "monolith_processes": best,
+        "shares_of_python_time": profiles,
         "throughput_ratio": {other.name: _ratio(ours, other) for other in theirs},
     }
 

@@ -24,15 +24,18 @@ import asyncpg
 from bench import load, stage, usage
 from bench.arithmetic import outstanding, percentile, percentiles
 from bench.load import Answers, Question
+from bench.profile import Profile
 from local.mesh import Mesh
 from local.paths import CONTEXT
 
 STEADY_RATE = 20.0
 STEADY_SECONDS = 30.0
-WARM_RATE, WARM_SECONDS = 20.0, 8.0
+# Long enough for the broker's Java to have compiled what it runs most.
+WARM_RATE, WARM_SECONDS = 30.0, 20.0
 BURST_RATE, BURST_SECONDS = 150.0, 4.0
 SUSTAINED_SECONDS = 15.0
 TRIES_MAX = 4
+PROFILED, PROFILE_SECONDS = ("agent", "tickets", "channels", "knowledge", "identity"), 8.0
 ENDED_SECONDS_MAX = 60.0
 # A backlog that grows shows in the last third: what is due there waits longer and longer.
 TAIL_SECONDS_MAX = 1.0
@@ -107,11 +110,16 @@ def measure() -> dict[str, Any]:
             if run.sustained:
                 break
             rate *= 0.88
+        pids = {name: process.pid for name, process in usage.processes(mesh).items() if name in PROFILED}
+        with Profile.taken(pids, PROFILE_SECONDS) as profiles:
+            _run(mesh, STEADY_RATE, PROFILE_SECONDS)
         return {
             "steady": steady.figures(),
+            "burst": burst.figures(),
             "burst_worked_off_per_second": round(worked_off, 1),
             "sustained_per_second": round(rate, 1) if run.sustained else 0,
             "tried": tried,
+            "shares_of_python_time": profiles,
         }
 
 

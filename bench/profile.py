@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-RATE = 200
+RATE = 100
 STARTED_SECONDS_MAX = 30
 _PLACE = re.compile(r"\(([^()]+\.py|<[^()]+>):\d+\)$")
 LOOP = "event loop, grpc's core and system calls"
@@ -23,11 +26,28 @@ class Profile:
         self._samples = Path(self._folder.name) / "samples"
         options = ["--gil", "--rate", str(RATE), "--duration", str(round(seconds)), "--format", "raw"]
         self._process = subprocess.Popen(
-            ["py-spy", "record", *options, "--output", self._samples, "--pid", str(pid)],
+            [
+                Path(sys.executable).with_name("py-spy"),
+                "record",
+                *options,
+                "--output",
+                self._samples,
+                "--pid",
+                str(pid),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    @classmethod
+    @contextlib.contextmanager
+    def taken(cls, pids: Mapping[str, int], seconds: float) -> Iterator[dict[str, dict[str, float]]]:
+        """Samples these processes meanwhile; what comes is filled in at the end."""
+        profiles = {name: cls(pid, seconds) for name, pid in pids.items()}
+        found: dict[str, dict[str, float]] = {}
+        yield found
+        found.update({name: profile.shares() for name, profile in profiles.items()})
 
     def shares(self) -> dict[str, float]:
         """The share of each package in the samples that held the interpreter's lock; empty where nobody may sample."""
