@@ -129,7 +129,6 @@ async def meshed(stream: Stream, folder: Path, **environment: str) -> AsyncItera
 
 async def storm(mesh: Mesh, *, seed: int, kills: dict[str, int]) -> None:
     """Publish while these processes are killed so many times each, in random order, each time in the middle of work."""
-    print(f"seed {seed}")
     dice = random.Random(seed)
     victims = [name for name, times in kills.items() for _ in range(times)]
     dice.shuffle(victims)
@@ -150,11 +149,6 @@ async def storm(mesh: Mesh, *, seed: int, kills: dict[str, int]) -> None:
         enough.set()
 
 
-def seeds() -> list[int]:
-    return [int(os.environ["FTE_SEED"])] if "FTE_SEED" in os.environ else [random.randrange(10**6)]
-
-
-@pytest.mark.parametrize("seed", seeds())
 async def test_random_kills_lose_nothing_double_nothing_and_keep_the_order(
     stream: Stream, tmp_path: Path, seed: int
 ) -> None:

@@ -66,7 +66,7 @@ def test_an_empty_variable_counts_as_unset(environment: pytest.MonkeyPatch) -> N
 def test_settings_cannot_be_changed(environment: pytest.MonkeyPatch) -> None:
     settings = load(ServiceSettings)
     with pytest.raises(ValueError, match="frozen"):
-        settings.grpc_port = 1  # type: ignore[misc] # that it fails is the claim
+        settings.grpc_port = 1
 
 
 def test_contradicting_limits_are_refused_by_name(environment: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Pytest fixtures: the real PostgreSQL and the real Kafka, started once for each test run that asks for them."""
 
 import itertools
+import os
+import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,14 @@ def state_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+@pytest.fixture
+def seed() -> int:
+    """Chance that can be had again: the number is printed with a failure, and FTE_TEST_SEED sets it."""
+    number = int(os.environ.get("FTE_TEST_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"FTE_TEST_SEED={number}")
+    return number
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A reply reaches its customer once, and the desk hears how that ended."""
 
 import asyncio
-import uuid
 from typing import Any
 
 import pytest
@@ -138,7 +137,7 @@ async def test_a_reply_on_a_channel_that_is_switched_off_fails_where_people_see_
     [
         ("message", "messages/1"),
         ("message", ""),
-        ("conversation", f"messages/{uuid.uuid4()}"),
+        ("conversation", "messages/01890000-0000-7000-8000-000000000000"),
         ("channel", CHANNEL_UNSPECIFIED),
         ("recipient", Sender()),
     ],
