@@ -35,6 +35,7 @@ from meshkit.testing import echo, settings_for, tokens_for
 ROUNDS = 7
 ROUND_SECONDS = 1.5
 IN_FLIGHT = 32
+ANSWER_SECONDS = 30
 CALLER = "bench"
 
 
@@ -117,12 +118,22 @@ class Arm:
             target=server_process, args=(serve, theirs, *arguments)
         )
         self.process.start()
-        self.port: int = self.pipe.recv()
+        # Ours alone from here on, so that a server that dies is seen as the end of the pipe.
+        theirs.close()
+        self.port = int(self.heard())
+
+    def heard(self) -> float:
+        """What the server says next. Raises RuntimeError when it has died or is silent for half a minute."""
+        with contextlib.suppress(EOFError):
+            if self.pipe.poll(ANSWER_SECONDS):
+                answer: float = self.pipe.recv()
+                return answer
+        self.process.kill()
+        raise RuntimeError(f"the server {self.name!r} died or went silent; its own output says why")
 
     def server_seconds(self) -> float:
         self.pipe.send(True)
-        seconds: float = self.pipe.recv()
-        return seconds
+        return self.heard()
 
     async def measure(self, stub: Any, request: Any, seconds: float) -> None:
         served, used = self.server_seconds(), time.process_time()
@@ -167,10 +178,13 @@ def measure() -> dict[str, Any]:
     settings = settings_for(ServiceSettings)
     bare = Arm("bare grpc.aio", serve_bare)
     full = Arm("with the kit", serve_full, settings)
+    everywhere = os.sched_getaffinity(0)
     try:
         pin(1)
         uvloop.run(compare(settings, bare, full))
     finally:
+        # What this process starts afterwards would stay on that core too.
+        os.sched_setaffinity(0, everywhere)
         bare.stop()
         full.stop()
     pairs = [ours / plain for plain, ours in zip(bare.rates, full.rates, strict=True)]
