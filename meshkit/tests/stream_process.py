@@ -48,7 +48,7 @@ def forget_the_inbox() -> None:
         return set(event_ids)
 
     setattr(inbox, "first_time", always)  # noqa: B010 - mypy would take a plain assignment for a mistake
-    setattr(inbox, "first_times", all_of_them)  # noqa: B010
+    setattr(inbox, "first_times", all_of_them)  # noqa: B010 - as above
 
 
 if __name__ == "__main__":

@@ -290,7 +290,7 @@ async def neighbours() -> AsyncIterator[Neighbours]:
     """Both neighbours behind real servers in this process."""
     # What they do not serve, no run asks for; it would be UNIMPLEMENTED.
     desk = SmallDesk()  # type: ignore[abstract]
-    knowledge = SmallKnowledge()  # type: ignore[abstract]
+    knowledge = SmallKnowledge()  # type: ignore[abstract]  # as above
     desk_door = Door(
         add_TicketsServiceServicer_to_server, desk, tickets_service_pb2.DESCRIPTOR.services_by_name["TicketsService"]
     )

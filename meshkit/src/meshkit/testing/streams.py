@@ -18,7 +18,10 @@ from meshkit.kafka import client_options
 from meshkit.outbox import Outbox
 from meshkit.relay import Relay
 from meshkit.settings import ServiceSettings
+from meshkit.testing import eventually
 
+SOON = 15.0
+"""Seconds within which anything that should happen has happened, on a machine with much else to do."""
 EFFECTS = "create table effects (id bigint generated always as identity, key text, said text, redrive int)"
 
 
@@ -61,6 +64,35 @@ class Stream:
         async with self.database.connection() as connection:
             rows = await connection.fetch("select key, said from effects order by id")
         return [(row["key"], row["said"]) for row in rows]
+
+    async def said(self) -> list[str]:
+        """The words of every effect."""
+        return [words for _, words in await self.effects()]
+
+    async def wait_for(self, *words: str, within_seconds: float = SOON) -> None:
+        """Wait until each of these words has had its effect."""
+
+        async def there() -> bool:
+            return set(words) <= set(await self.said())
+
+        await eventually(there, within_seconds)
+
+    async def letters(self) -> list[dict[str, bytes]]:
+        """The headers of every dead letter, in the order they were written."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(
+                "select header_names, header_values from outbox where topic = $1 order by id", self.dead_letters
+            )
+        return [dict(zip(row["header_names"], row["header_values"], strict=True)) for row in rows]
+
+    async def wait_for_letters(self, count: int) -> list[dict[str, bytes]]:
+        """Wait until there are so many dead letters."""
+
+        async def there() -> bool:
+            return len(await self.letters()) == count
+
+        await eventually(there, SOON)
+        return await self.letters()
 
     async def pending(self) -> int:
         """How many rows of the outbox are not published."""
