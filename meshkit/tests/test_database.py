@@ -1,11 +1,12 @@
 import asyncio
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from local.fixtures import MakeDatabase
 from local.postgres import Postgres
-from meshkit.database import Database, DatabaseUnavailable, on_commit
+from meshkit.database import Database, DatabaseUnavailable, is_absence, on_commit
 from meshkit.errors import Kind
 from meshkit.testing import eventually
 
@@ -98,6 +99,77 @@ async def test_a_backend_that_is_ended_in_mid_transaction_is_unavailable(
     with pytest.raises(DatabaseUnavailable):
         await lose_backend()
     await admin.close()
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("shut", "reopen"),
+    [
+        ("alter database {name} allow_connections false", "alter database {name} allow_connections true"),
+        ("alter database {name} connection limit 0", "alter database {name} connection limit -1"),
+        ("alter role tickets nologin", "alter role tickets login"),
+    ],
+)
+async def test_a_server_that_lets_nobody_in_is_unavailable_and_then_over(
+    make_database: MakeDatabase, postgres: Postgres, shut: str, reopen: str
+) -> None:
+    dsn = make_database("tickets")
+    name = urlsplit(dsn).path.removeprefix("/")
+    database = await opened(dsn, pool_min=1)
+    admin = await asyncpg.connect(postgres.dsn())
+    await admin.execute(shut.format(name=f'"{name}"'))
+    try:
+        async with database.connection() as connection:
+            await admin.execute("select pg_terminate_backend($1, 5000)", connection.get_server_pid())
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable, match="cannot be used now"):
+                async with database.connection():
+                    pass
+    finally:
+        await admin.execute(reopen.format(name=f'"{name}"'))
+        await admin.close()
+    async with database.connection() as connection:
+        assert await connection.fetchval("select 1") == 1
+    await database.close()
+
+
+async def test_a_database_that_is_closed_at_start_is_unavailable_and_a_wrong_name_is_a_mistake(
+    make_database: MakeDatabase, postgres: Postgres
+) -> None:
+    dsn = make_database("tickets")
+    name = urlsplit(dsn).path.removeprefix("/")
+    admin = await asyncpg.connect(postgres.dsn())
+    await admin.execute(f'alter database "{name}" allow_connections false')
+    await admin.close()
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        await opened(dsn)
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await opened(dsn.replace(name, "nothing_there"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.DatabaseDroppedError,
+        asyncpg.IdleSessionTimeoutError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.DiskFullError,
+    ],
+)
+def test_whatever_ends_a_session_or_starts_none_is_absence(error: type[asyncpg.PostgresError]) -> None:
+    assert is_absence(error("as the server says it"))
+
+
+async def test_an_object_in_the_wrong_state_stays_the_statements_error(make_database: MakeDatabase) -> None:
+    database = await opened(make_database("tickets"), pool_min=1, pool_max=1)
+    async with database.connection() as connection:
+        await connection.execute("create temporary sequence steps")
+    with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+        async with database.connection() as connection:
+            await connection.execute("select currval('steps')")
     await database.close()
 
 

@@ -49,10 +49,15 @@ _ABSENT = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleSessionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     # A failed-over primary answers reads, and refuses writes, until the name points to the new one.
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+# As "not currently accepting connections". Raised by a statement, the same code says that the statement was wrong.
+_CLOSED_DATABASE = asyncpg.ObjectNotInPrerequisiteStateError
 
 
 class DatabaseUnavailable(Unavailable):
@@ -95,8 +100,8 @@ class Database:
     Every wait is bounded by `timeout_seconds`: for a free connection, for connecting, and for each statement.
     With `vectors`, pgvector's types of the schema `ext` are read and written as numpy arrays.
 
-    Errors: `DatabaseUnavailable` when Postgres is away or no connection came free in time; `TimeoutError` when a
-    statement took too long; every other error of asyncpg as it is.
+    Errors: `DatabaseUnavailable` when Postgres is away, lets nobody in, or no connection came free in time;
+    `TimeoutError` when a statement took too long; every other error of asyncpg as it is.
     """
 
     def __init__(
@@ -146,7 +151,7 @@ class Database:
         except TimeoutError as error:
             raise DatabaseUnavailable("the database did not answer in time") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if isinstance(error, OSError) or is_absence(error):
+            if isinstance(error, OSError) or is_absence(error) or type(error) is _CLOSED_DATABASE:
                 raise DatabaseUnavailable("the database cannot be reached") from error
             raise
 
@@ -188,7 +193,11 @@ class Database:
             raise DatabaseUnavailable("no database connection came free in time") from error
         except OSError as error:
             raise DatabaseUnavailable("the database cannot be reached") from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except asyncpg.PostgresError as error:
+            # Nothing was asked yet: whatever the server says, it does not let in those whom it let in at start. That
+            # includes a password that is being changed and a role that may not log in for now.
+            raise DatabaseUnavailable("the database cannot be used now") from error
+        except asyncpg.InterfaceError as error:
             if is_absence(error):
                 raise DatabaseUnavailable("the database cannot be used now") from error
             raise
