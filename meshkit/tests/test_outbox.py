@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue, StringValue
@@ -6,7 +6,8 @@ from google.protobuf.wrappers_pb2 import BytesValue, StringValue
 from meshkit import inbox
 from meshkit.context import Call, entered
 from meshkit.envelope import Event
-from meshkit.outbox import VALUE_BYTES_MAX
+from meshkit.outbox import VALUE_BYTES_MAX, Outbox
+from meshkit.testing import HeldClock
 from meshkit.testing.streams import Stream
 
 
@@ -32,6 +33,24 @@ async def test_an_event_carries_the_request_and_trace_it_was_made_in(stream: Str
     assert row is not None
     headers = dict(zip(row["header_names"], row["header_values"], strict=True))
     assert (headers["x-request-id"], headers["traceparent"]) == (b"request-7", trace.encode())
+
+
+async def test_a_row_inserted_by_a_statement_of_ones_own_is_what_publish_writes(stream: Stream) -> None:
+    columns = "topic, key, value, header_names, header_values"
+    outbox = Outbox("/fte/tests", clock=HeldClock(datetime(2026, 1, 2, tzinfo=UTC)))
+    event = Event(stream.topic, "ada", StringValue(value="hello"), subject="tickets/1")
+    with entered(Call("request-8", None)):
+        row = outbox.row(event)
+        async with stream.database.transaction() as connection:
+            await outbox.publish(connection, event)
+            await connection.execute(f"insert into outbox ({columns}) values ($1, $2, $3, $4, $5)", *row)
+    async with stream.database.connection() as connection:
+        published, inserted = await connection.fetch(f"select {columns} from outbox order by id")
+    assert published == inserted
+    assert row._fields == tuple(columns.split(", "))
+    assert dict(zip(row.header_names, row.header_values, strict=True))["x-request-id"] == b"request-8"
+    with pytest.raises(ValueError, match="publish a reference instead"):
+        outbox.row(Event(stream.topic, "ada", BytesValue(value=b"x" * VALUE_BYTES_MAX)))
 
 
 async def test_a_commit_that_published_wakes_listeners_once_and_others_do_not(stream: Stream) -> None:

@@ -72,6 +72,14 @@ def test_only_what_passes_by_itself_carries_a_time_to_retry() -> None:
     assert not retries(PermissionDenied("no"))
 
 
+@pytest.mark.parametrize(("seconds", "told_ms"), [(None, 1000), (0.25, 250), (1800.0, 1_800_000)])
+def test_the_time_to_retry_is_the_failures_own_where_it_knows_one(seconds: float | None, told_ms: int) -> None:
+    failure = ResourceExhausted("full", retry_after_seconds=seconds)
+    retry = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in to_status(failure, "tickets.fte", "r").details)
+    assert retry.retry_delay.ToMilliseconds() == told_ms
+
+
 def test_an_unexpected_error_shows_only_its_request_id() -> None:
     status = internal_status("tickets.fte", "r-2")
     assert (code_in(status), status.message) == (grpc.StatusCode.INTERNAL, "internal error")
