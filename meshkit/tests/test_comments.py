@@ -6,6 +6,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from meshkit.comments import FieldComments
+from meshkit.errors import InvalidArgument
+from meshkit.interceptors.validation import check
 from meshkit.status import from_rpc_error
 from meshkit.testing import echo, serve
 
@@ -39,8 +41,27 @@ async def test_a_refused_field_is_told_its_rule_and_what_the_contract_says_of_it
                 echo.echo_pb2.SayRequest(text="", names=[echo.echo_pb2.Name(value="A1")])
             )
     described = {violation.field: violation.description for violation in from_rpc_error(refused.value).violations}
-    assert described["text"].endswith("(What to say, in words.)")
+    assert described["text"] == "must not be empty (What to say, in words.)"
     assert "(" not in described["names[0].value"]
+
+
+async def test_where_the_contract_says_it_in_words_nobody_is_shown_an_expression(commented: FileDescriptorSet) -> None:
+    commented.file[0].source_code_info.location.add(
+        path=[4, 1, 2, 0], span=[2, 1, 1], leading_comments=" Lower-case letters.\n"
+    )
+    name = echo.echo_pb2.Name(value="A1")
+    with pytest.raises(InvalidArgument) as explained:
+        check(name, FieldComments(commented))
+    assert explained.value.violations[0].description == "does not have the right form (Lower-case letters.)"
+    with pytest.raises(InvalidArgument) as bare:
+        check(name, FieldComments())
+    assert "^[a-z]+$" in bare.value.violations[0].description, "without words the expression is all there is"
+
+
+def test_a_value_that_an_enum_does_not_have_is_told_those_it_has() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        check(echo.echo_pb2.SayRequest(text="hello", mood=7), FieldComments())
+    assert refused.value.violations[0].description == "must be one of: MOOD_KIND, MOOD_EARNEST"
 
 
 async def test_reflection_gives_the_file_with_its_comments(commented: FileDescriptorSet) -> None:

@@ -27,14 +27,12 @@ def warm(message_types: Iterable[type[Message]]) -> None:
 def check(message: Message, comments: FieldComments) -> None:
     """Raises InvalidArgument with every violation of the contract's rules.
 
-    Each names the field's path and the rule; what the contract says of the field, if `comments` know it, is the mend.
+    Each names the field's path and the rule, in words for people; what the contract says of the field, if `comments`
+    know it, is the mend.
     """
     found = _collect(message)
     if found:
-        violations = [
-            Violation(_path(each.proto.field), _rule(each.proto) + _mend(message, each.proto.field, comments))
-            for each in found
-        ]
+        violations = [Violation(_path(each.proto.field), _description(message, each, comments)) for each in found]
         first = violations[0]
         message_text = f"{first.field}: {first.description}" if first.field else first.description
         if len(violations) > 1:
@@ -42,21 +40,39 @@ def check(message: Message, comments: FieldComments) -> None:
         raise InvalidArgument(message_text, violations=violations)
 
 
-def _rule(violation: Any) -> str:
-    text = str(violation.message) or f"breaks the rule {violation.rule_id}"
-    if violation.for_key:
+def _description(message: Message, violation: Any, comments: FieldComments) -> str:
+    field = _field(message, violation.proto.field)
+    comment = comments.of(field.full_name) if field is not None else ""
+    text = _rule(violation, field, explained=bool(comment))
+    if violation.proto.for_key:
         text += " (the key)"
-    return text
+    return f"{text} ({comment})" if comment else text
 
 
-def _mend(message: Message, path: Any, comments: FieldComments) -> str:
+def _rule(violation: Any, field: Any, *, explained: bool) -> str:
+    """The rule as a person would say it, without the value; protovalidate's own words where they are as good."""
+    rule = str(violation.proto.rule_id)
+    if rule == "required" or (rule.startswith("string.") and violation.field_value == ""):
+        return "must not be empty"
+    if rule == "string.email":
+        return "must be an e-mail address, such as name@example.com"
+    # An expression is for programs. Where the contract says in words what is wanted, these take its place.
+    if rule == "string.pattern" and explained:
+        return "does not have the right form"
+    if rule in {"enum.defined_only", "enum.not_in"} and field is not None and field.enum_type is not None:
+        # Zero says nothing: it is the default where the field may be left out, and refused where it may not.
+        return "must be one of: " + ", ".join(each.name for each in field.enum_type.values if each.number)
+    return str(violation.proto.message) or f"breaks the rule {rule}"
+
+
+def _field(message: Message, path: Any) -> Any:
+    """The descriptor of the field at the end of a path; None where the path leads nowhere that has one."""
     descriptor: Any = message.DESCRIPTOR
     field: Any = None
     for element in path.elements if path is not None else ():
         field = descriptor.fields_by_name.get(element.field_name) if descriptor is not None else None
         descriptor = field.message_type if field is not None else None
-    comment = comments.of(field.full_name) if field is not None else ""
-    return f" ({comment})" if comment else ""
+    return field
 
 
 def _path(field: Any) -> str:
