@@ -200,6 +200,14 @@ async def test_what_the_door_does_not_serve_is_unimplemented(name: str, channel:
     assert reasons(error) == [("gateway.fte", "NOT_FOUND")]
 
 
+async def test_a_stream_that_waits_for_its_answer_is_refused_without_waiting_for_its_end(
+    channel: grpc.aio.Channel,
+) -> None:
+    call: Any = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")(timeout=5)
+    await call.write(b"")
+    assert await call.code() is grpc.StatusCode.UNIMPLEMENTED, "a client that lists services would hang"
+
+
 async def test_an_unknown_method_of_a_known_service_is_unimplemented(
     channel: grpc.aio.Channel, staff: Mapping[str, str]
 ) -> None:

@@ -27,6 +27,7 @@ _ESCAPED_NAME: Config = {
     "name": ":path",
     "string_match": {"safe_regex": {"regex": r"[^?]*\?(.*&)?[^=&]*%.*"}},
 }
+_UNBUFFERED: Config = {"envoy.filters.http.buffer": {"@type": f"{_FILTER}.buffer.v3.BufferPerRoute", "disabled": True}}
 _STAFF: Config = {"provider_name": "staff"}
 # A bad token is refused where none is needed, too: its owner believes to be signed in.
 _STAFF_OR_NOBODY: Config = {"requires_any": {"requirements": [_STAFF, {"allow_missing": {}}]}}
@@ -39,7 +40,7 @@ def api_routes(settings: GatewaySettings) -> list[Config]:
         # Where one sees a//b, another sees a/b: no rule about paths would hold for both.
         _refused({"safe_regex": {"regex": ".*//.*"}}, 400),
         *(_grpc(service, settings) for service in grpc_services()),
-        _refused({"prefix": "/", "grpc": {}}, 404),
+        _grpc_refused(),
         _refused({"prefix": "/api/", "headers": [_ESCAPED_NAME]}, 400),
         *(_refused(_twice(path, name), 400) for path, name in sorted({(b.path, f) for b in every for f in b.fields})),
         *(_rest(binding, settings) for binding in every),
@@ -55,6 +56,12 @@ def _twice(path: str, field: str) -> Config:
 
 def _refused(match: Config, status: int) -> Config:
     return {"match": match, "direct_response": {"status": status}, "typed_per_filter_config": NOT_TRANSCODED}
+
+
+def _grpc_refused() -> Config:
+    # Not held back either: a stream that waits for our answer, as reflection does, would wait for its own end.
+    refused = _refused({"prefix": "/", "grpc": {}}, 404)
+    return {**refused, "typed_per_filter_config": {**NOT_TRANSCODED, **_UNBUFFERED}}
 
 
 def _verb_refused(path: str, every: Iterable[Binding]) -> Config:
@@ -137,10 +144,8 @@ def _grpc(service: str, settings: GatewaySettings) -> Config:
                 "append_action": "ADD_IF_ABSENT",
             }
         ],
-        "typed_per_filter_config": {
-            # The service's own limit counts here: the filter would hold back a stream until its end.
-            "envoy.filters.http.buffer": {"@type": f"{_FILTER}.buffer.v3.BufferPerRoute", "disabled": True}
-        },
+        # The service's own limit counts here: the filter would hold back a stream until its end.
+        "typed_per_filter_config": _UNBUFFERED,
     }
 
 
