@@ -131,7 +131,7 @@ def rendered(kept: Mapping[str, Any]) -> str:
         "# Figures\n",
         "Measured by `make bench`, which writes this page; each bench's module says how it measures. Every process,",
         "the load generators included, shares the machine's cores. PostgreSQL's commits are durable (fsync).",
-        "Where others used much of the machine meanwhile, as a section then says, its figures are not to be relied on.\n",
+        "Where a section says that others used much of the machine, its figures are not to be relied on.\n",
         "| figure | goal | result | |",
         "|---|---|---|---|",
     ]
