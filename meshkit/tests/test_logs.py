@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from typing import Any
 
 import pytest
+from aiokafka.errors import LeaderNotAvailableError, TopicAuthorizationFailedError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,13 +98,53 @@ def test_a_library_that_repeats_itself_is_written_every_ten_seconds_with_a_count
         for text in ("cannot connect to %s", "cannot fetch from %s"):
             handler.handle(
                 logging.makeLogRecord(
-                    {"name": "aiokafka", "msg": text, "args": (SECRET,), "created": milliseconds / 1000}
+                    {
+                        "name": "aiokafka",
+                        "levelno": logging.WARNING,
+                        "msg": text,
+                        "args": (SECRET,),
+                        "created": milliseconds / 1000,
+                    }
                 )
             )
     told = [(line["text"], line.get("count")) for line in lines(stream)]
     assert told == [
         (text, count) for count in (None, 1000, 1000) for text in ("cannot connect to %s", "cannot fetch from %s")
     ]
+
+
+def test_what_a_library_tries_again_by_itself_is_no_error(stream: io.StringIO) -> None:
+    log = logging.getLogger("aiokafka")
+    log.error("Failed fetch offsets from %s: %s", 1, LeaderNotAvailableError(SECRET))
+    log.error("Failed fetch offsets from %s: %s", 1, TopicAuthorizationFailedError(SECRET))
+    log.warning("Heartbeat failed for group %s because it is rebalancing", "tickets")
+    log.error("Heartbeat session expired of %s", "tickets")
+    told = [(line["level"], line.get("error_type")) for line in lines(stream)]
+    assert told == [
+        ("info", "LeaderNotAvailableError"),
+        ("error", "TopicAuthorizationFailedError"),
+        ("info", None),
+        ("error", None),
+    ]
+    assert SECRET not in stream.getvalue()
+
+
+def test_what_a_library_tries_again_by_itself_is_kept_out_with_the_infos() -> None:
+    written = io.StringIO()
+    logs.configure("tickets", "WARNING", stream=written)
+    logging.getLogger("aiokafka").error("Failed fetch offsets from %s: %s", 1, LeaderNotAvailableError())
+    assert lines(written) == []
+
+
+def test_a_librarys_warning_is_a_line_like_any_other(capfd: pytest.CaptureFixture[str]) -> None:
+    # The test runner shows warnings in a way of its own, anew for each test.
+    logging.captureWarnings(False)
+    stream = io.StringIO()
+    logs.configure("tickets", stream=stream)
+    warnings.warn(f"{SECRET} is deprecated", DeprecationWarning, stacklevel=1)
+    (line,) = lines(stream)
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert SECRET not in stream.getvalue() + capfd.readouterr().err
 
 
 def test_a_level_keeps_what_is_below_it_out() -> None:

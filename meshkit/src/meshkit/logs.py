@@ -32,6 +32,8 @@ _EVENT_NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _VALUE_CHARACTERS_MAX = 200
 _STACK_FRAMES_MAX = 12
 _LIBRARY_REPEAT_SECONDS = 10.0
+# What aiokafka calls a failure although each rolling restart brings it: the group is being shared out anew.
+_ORDINARY = frozenset({"Heartbeat failed for group %s because it is rebalancing"})
 
 _service = ""
 _stream: TextIO | None = None
@@ -56,7 +58,9 @@ def configure(service: str, level: str = "INFO", stream: TextIO | None = None) -
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers[:] = [_LibraryLog()]
+    root.handlers[:] = [_LibraryLog(number)]
+    # They would go to standard error, with the source line in them.
+    logging.captureWarnings(True)
     # Libraries are quieter than we are: their INFO is about addresses and connections.
     root.setLevel(max(number, logging.WARNING))
 
@@ -145,18 +149,25 @@ class _LibraryLog(logging.Handler):
     """Takes what libraries log by the standard library: the template of a message, never the values put into it.
 
     What says the same again is counted, and written every ten seconds: a client whose broker is away repeats itself a
-    hundred times a second, for as long as that takes.
+    hundred times a second, for as long as that takes. What it mends by itself is at most an INFO: topics that are new
+    have no leader yet, and a group gets another coordinator. Should it last, our own lines say so.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threshold: int) -> None:
         super().__init__()
+        self._threshold = threshold
         # When a message was written, and how often it came since. By places in libraries' code, so there are not many.
         self._written: dict[tuple[str, str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
+        error = record.exc_info[1] if record.exc_info else _error_among(record.args)
         # Without arguments the text may already be filled in, so only its place is told.
         text = str(record.msg) if record.args else f"{record.filename}:{record.lineno}"
+        level = record.levelno
+        if text in _ORDINARY or getattr(error, "retriable", False) is True:
+            level = min(level, logging.INFO)
+        if level < self._threshold:
+            return
         said = (record.name, text, type(error).__name__)
         written, times = self._written.get(said, (-math.inf, 0))
         # The clock may have been set back.
@@ -166,7 +177,7 @@ class _LibraryLog(logging.Handler):
         self._written[said] = (record.created, 0)
         entry: dict[str, Any] = {
             "event": "library.message",
-            "level": record.levelname.lower(),
+            "level": logging.getLevelName(level).lower(),
             "ts": structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts")(None, "", {})["ts"],
             "logger": record.name,
             "text": text,
@@ -176,3 +187,8 @@ class _LibraryLog(logging.Handler):
             entry["count"] = times + 1
         finished = _allowed_only(None, "", _with_error(None, "", _with_call(None, "", entry)))
         write_line(json.dumps(finished) + "\n")
+
+
+def _error_among(arguments: object) -> BaseException | None:
+    places = arguments if isinstance(arguments, tuple) else ()
+    return next((each for each in places if isinstance(each, BaseException)), None)
