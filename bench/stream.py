@@ -16,31 +16,24 @@ that publishes to after the commit of the effect, in an open loop. It counts the
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import cProfile
-import gc
 import json
-import multiprocessing
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any
 
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import SecretStr
 
+from bench.workers import Progress, Work, Worker
 from local.kafka import KafkaBroker, create_topics
 from local.ports import free_ports
 from local.postgres import Postgres
-from meshkit import logs
 from meshkit.consumer import Consumer
 from meshkit.context import NO_CALL
 from meshkit.database import Connection, Database, on_commit
@@ -60,7 +53,6 @@ LATENCY_SECONDS = 8.0
 WARM_SECONDS = 2.0
 # One commit for each event cannot bring up half of our throughput on a disk that syncs in milliseconds.
 EVENTS_PER_COMMIT = 8
-ROUND_SECONDS_MAX = 60.0
 TEXT = "x" * 400
 COLUMNS = ["topic", "key", "value", "header_names", "header_values"]
 INSERT_EFFECT = "insert into effects (key, said) values ($1, $2)"
@@ -73,9 +65,6 @@ def measure(postgres_dsn: str, bootstrap: str) -> dict[str, Any]:
     `postgres_dsn` leads to an empty schema `public` that may be filled.
     """
     return asyncio.run(_measure(postgres_dsn, bootstrap))
-
-
-Work: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Side:
@@ -106,91 +95,6 @@ class Side:
         self.rates.append(BACKLOG / seconds)
         for index, name in enumerate(("taking", "publishing")):
             self.cpu_us[name].append(1e6 * (after[index]["cpu"] - before[index]["cpu"]) / BACKLOG)
-
-
-class Worker:
-    """A process that works until told to stop, and says how far it is when asked."""
-
-    def __init__(self, work: Work, *arguments: Any) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=run_work, args=(work, theirs, *arguments), daemon=True)
-        self._process.start()
-
-    async def ask(self) -> dict[str, Any]:
-        self._pipe.send("how far")
-        answer: dict[str, Any] = await asyncio.to_thread(self._pipe.recv)
-        return answer
-
-    async def counted(self, count: int) -> dict[str, Any]:
-        """How far it is once it has counted so many."""
-        async with asyncio.timeout(ROUND_SECONDS_MAX):
-            while True:
-                answer = await self.ask()
-                if answer["count"] >= count:
-                    return answer
-                await asyncio.sleep(0.01)
-
-    async def latencies(self) -> list[float]:
-        self._pipe.send("latencies")
-        answer: list[float] = await asyncio.to_thread(self._pipe.recv)
-        return answer
-
-    def go(self) -> None:
-        self._pipe.send("go")
-
-    def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._pipe.send("over")
-        self._process.join(15)
-        if self._process.is_alive():
-            self._process.kill()
-
-
-class Progress:
-    """What a working process was told, and what it has done so far."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.latencies: list[float] = []
-        self.begun = asyncio.Event()
-        self.over = asyncio.Event()
-
-    def hear(self, pipe: Pipe) -> None:
-        try:
-            word = pipe.recv()
-        except EOFError:
-            word = "over"
-        if word == "how far":
-            pipe.send({"count": self.count, "cpu": time.process_time()})
-        elif word == "latencies":
-            pipe.send(self.latencies)
-        elif word == "go":
-            self.begun.set()
-        else:
-            self.begun.set()
-            self.over.set()
-
-
-def run_work(work: Work, pipe: Pipe, *arguments: Any) -> None:
-    """What a worker's process runs; BENCH_PROFILE names a file for its profile."""
-
-    async def main() -> None:
-        progress = Progress()
-        asyncio.get_running_loop().add_reader(pipe.fileno(), progress.hear, pipe)
-        await work(progress, *arguments)
-
-    with Path(os.devnull).open("w", encoding="utf-8") as sink:
-        # Every event writes its line, as in a service.
-        logs.configure("bench", stream=sink)
-        gc.collect()
-        gc.freeze()
-        if profile := os.environ.get("BENCH_PROFILE"):
-            with cProfile.Profile() as measured:
-                uvloop.run(main())
-            measured.dump_stats(f"{profile}.{work.__name__}")
-        else:
-            uvloop.run(main())
 
 
 def _event(topic: str, number: int) -> Event:
