@@ -11,7 +11,6 @@ from local.services import Service
 
 MESSAGES_PER_ADDRESS = 10
 REQUESTS_PER_SECOND = 20
-DEADLINE_SECONDS = 1.0
 
 
 @contextmanager
