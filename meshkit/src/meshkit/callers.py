@@ -65,7 +65,7 @@ def authorised(allowed: frozenset[str], caller: Caller) -> None:
         return
     if caller.kind == "public":
         raise Unauthenticated("a token is needed: send it as `authorization: Bearer <token>`")
-    raise PermissionDenied("this caller may not call this method")
+    raise PermissionDenied(f"{caller.label} may not call this method; open to: {', '.join(sorted(allowed))}")
 
 
 class Keys:
