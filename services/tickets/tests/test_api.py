@@ -310,6 +310,21 @@ async def test_a_broken_request_names_its_fields(office: Office) -> None:
     assert {violation.field for violation in failure.violations} == {"ticket", "text", "request_id"}
 
 
+@pytest.mark.parametrize("blank", ["   ", "\n\t", "\u200b\u2060"])
+async def test_nothing_that_nobody_could_see_is_said_to_a_customer(blank: str, office: Office) -> None:
+    ticket = await office.form()
+    stub = await office.stub("staff")
+    reply = pb.CreateMessageRequest(ticket=ticket.name, text=blank, request_id="a-request-id")
+    handover = pb.EscalateTicketRequest(
+        ticket=ticket.name, reason=ticket_pb2.ESCALATION_REASON_STAFF_DECISION, message=blank
+    )
+    for call, field in ((stub.CreateMessage(reply), "text"), (stub.EscalateTicket(handover), "message")):
+        failure = await refused(call)
+        assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert [violation.field for violation in failure.violations] == [field]
+    assert (await office.ticket(ticket.reference)).state == ticket_pb2.TICKET_STATE_NEW
+
+
 async def test_the_log_holds_no_words_of_a_customer(office: Office) -> None:
     ticket = await office.form("My password is hunter2")
     await office.triage(ticket.name)

@@ -16,7 +16,7 @@ from meshkit.callers import PUBLIC
 from meshkit.errors import InvalidArgument, PermissionDenied
 from meshkit.pages import PageTokens, page_size
 from tickets import wire
-from tickets.model import Actor, ActorKind
+from tickets.model import Actor, ActorKind, is_visible
 from tickets.operations import dead_letters, escalate, read, resolve, say, takeover, triage
 from tickets.operations.desk import Desk
 from tickets.store import Place
@@ -169,6 +169,7 @@ class TicketsApi(TicketsServiceServicer):
         """Says something to the customer."""
         actor = _actor()
         _require_version(actor, request.conversation_version)
+        _require_visible("text", request.text, "write the answer")
         reply = say.Reply(
             request.request_id,
             request.text,
@@ -184,6 +185,8 @@ class TicketsApi(TicketsServiceServicer):
         """Hands the ticket to a person."""
         actor = _actor()
         _require_version(actor, request.conversation_version)
+        if request.message:
+            _require_visible("message", request.message, "leave it empty for the desk's own words")
         handover = escalate.Handover(
             wire.REASON_WORD[request.reason],
             request.summary,
@@ -276,6 +279,11 @@ def _require_version(actor: Actor, version: int) -> None:
         raise InvalidArgument.of(
             "conversation_version", "is required of the agent; send the version of the conversation that was read"
         )
+
+
+def _require_visible(field: str, text: str, mend: str) -> None:
+    if not is_visible(text):
+        raise InvalidArgument.of(field, f"must hold something that can be seen; {mend}")
 
 
 def _customer_id(name: str) -> uuid.UUID | None:

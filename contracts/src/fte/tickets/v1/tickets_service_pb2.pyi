@@ -437,7 +437,9 @@ class CreateMessageRequest(_message.Message):
     ticket: _builtins.str
     """The ticket: its reference in any case, its resource name, or the uuid of it."""
     text: _builtins.str
-    """The body alone, plain text of 1 to 10 000 characters: greeting, sign-off and reference are added on the way out."""
+    """The body alone, plain text of 1 to 10 000 characters, some of which can be seen: greeting, sign-off and reference
+    are added on the way out.
+    """
     conversation_version: _builtins.int
     """The conversation's version that this answers. Required of the agent; a person may leave it out."""
     request_id: _builtins.str

@@ -11,6 +11,7 @@ from tickets.model.messages import (
     Message,
     Sender,
     Thread,
+    is_visible,
 )
 from tickets.model.tickets import (
     Conversation,
@@ -63,4 +64,5 @@ __all__ = [
     "TicketState",
     "TimelineEntry",
     "TimelineKind",
+    "is_visible",
 ]

@@ -91,3 +91,8 @@ class Message:
     mail_message_id: str = ""
     reference: str = ""
     apology_for: uuid.UUID | None = None
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader would see anything: blanks, line breaks and zero-width characters alone say nothing."""
+    return any(character.isprintable() and not character.isspace() for character in text)
