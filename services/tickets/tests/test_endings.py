@@ -143,7 +143,7 @@ async def test_a_repeat_is_answered_also_when_the_conversation_has_moved_since(o
     assert await stub.CreateMessage(request) == first
 
 
-async def test_a_request_id_with_another_text_is_refused(office: Office) -> None:
+async def test_a_request_id_with_another_text_or_for_another_ticket_is_refused(office: Office) -> None:
     ticket, other = await office.form(), await office.form()
     stub = await office.stub("staff")
     request = pb.CreateMessageRequest(ticket=ticket.name, text="One", request_id="the-same-request")

@@ -106,7 +106,9 @@ class RequestIdReused(Failure):
     reason = reason_name(ErrorReason, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED)
 
     def __init__(self) -> None:
-        super().__init__("the request_id came before with another text: send the text as it was, or take a new id")
+        super().__init__(
+            "the request_id came before for another ticket or with another text: repeat it as it was, or take a new id"
+        )
 
 
 class DeadLetterNotFound(Failure):

@@ -43,7 +43,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TICKET_CLOSED: _ErrorReason.ValueType  # 9
     """The ticket is closed for good."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 10
-    """The `request_id` came before with another text: send the text as it was, or take a new id."""
+    """The `request_id` came before for another ticket or with another text: repeat it as it was, or take a new id."""
     ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 11
     """There is no dead letter of this name."""
     ERROR_REASON_DEAD_LETTER_SETTLED: _ErrorReason.ValueType  # 12
@@ -73,7 +73,7 @@ ERROR_REASON_TICKET_RESOLVED: ErrorReason.ValueType  # 8
 ERROR_REASON_TICKET_CLOSED: ErrorReason.ValueType  # 9
 """The ticket is closed for good."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 10
-"""The `request_id` came before with another text: send the text as it was, or take a new id."""
+"""The `request_id` came before for another ticket or with another text: repeat it as it was, or take a new id."""
 ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 11
 """There is no dead letter of this name."""
 ERROR_REASON_DEAD_LETTER_SETTLED: ErrorReason.ValueType  # 12

@@ -224,7 +224,7 @@ class TicketsServiceServicer:
         Safe to repeat with the same `request_id`: the first message is returned again.
         Errors: TICKET_NOT_FOUND; for the agent TICKET_NOT_TRIAGED, TICKET_ESCALATED, TICKET_TAKEN_OVER, and CONVERSATION_MOVED
         when the customer has written since `conversation_version` or that version has had its ending; TICKET_CLOSED;
-        REQUEST_ID_REUSED when the id came before with another text.
+        REQUEST_ID_REUSED when the id came before for another ticket or with another text.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

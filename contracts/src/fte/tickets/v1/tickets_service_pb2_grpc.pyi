@@ -87,7 +87,7 @@ class TicketsServiceStub:
     Safe to repeat with the same `request_id`: the first message is returned again.
     Errors: TICKET_NOT_FOUND; for the agent TICKET_NOT_TRIAGED, TICKET_ESCALATED, TICKET_TAKEN_OVER, and CONVERSATION_MOVED
     when the customer has written since `conversation_version` or that version has had its ending; TICKET_CLOSED;
-    REQUEST_ID_REUSED when the id came before with another text.
+    REQUEST_ID_REUSED when the id came before for another ticket or with another text.
     """
     EscalateTicket: _grpc.UnaryUnaryMultiCallable[_tickets_service_pb2.EscalateTicketRequest, _ticket_pb2.Ticket]
     """Hands the ticket to a person, tells the customer so, and silences the agent.
@@ -182,7 +182,7 @@ class TicketsServiceAsyncStub(TicketsServiceStub):
     Safe to repeat with the same `request_id`: the first message is returned again.
     Errors: TICKET_NOT_FOUND; for the agent TICKET_NOT_TRIAGED, TICKET_ESCALATED, TICKET_TAKEN_OVER, and CONVERSATION_MOVED
     when the customer has written since `conversation_version` or that version has had its ending; TICKET_CLOSED;
-    REQUEST_ID_REUSED when the id came before with another text.
+    REQUEST_ID_REUSED when the id came before for another ticket or with another text.
     """
     EscalateTicket: _aio.UnaryUnaryMultiCallable[_tickets_service_pb2.EscalateTicketRequest, _ticket_pb2.Ticket]  # type: ignore[assignment]
     """Hands the ticket to a person, tells the customer so, and silences the agent.
@@ -334,7 +334,7 @@ class TicketsServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to repeat with the same `request_id`: the first message is returned again.
         Errors: TICKET_NOT_FOUND; for the agent TICKET_NOT_TRIAGED, TICKET_ESCALATED, TICKET_TAKEN_OVER, and CONVERSATION_MOVED
         when the customer has written since `conversation_version` or that version has had its ending; TICKET_CLOSED;
-        REQUEST_ID_REUSED when the id came before with another text.
+        REQUEST_ID_REUSED when the id came before for another ticket or with another text.
         """
 
     @_abc_1.abstractmethod
