@@ -50,8 +50,8 @@ async def at_work(office: Office) -> AsyncIterator[None]:
             await asyncio.gather(*running)
 
 
-async def send(servers: str, message: Message, *, value: bytes | None = None) -> None:
-    """An event of channels."""
+async def send(servers: str, message: Message, *, value: bytes | None = None) -> str:
+    """An event of channels; its id."""
     made = Event(topics.INCOMING.name, "anna@customer.example", message)
     headers = encode_headers(made, source="/fte/channels", time=datetime.now(UTC), call=NO_CALL)
     producer = AIOKafkaProducer(bootstrap_servers=servers)
@@ -61,6 +61,7 @@ async def send(servers: str, message: Message, *, value: bytes | None = None) ->
         await producer.send_and_wait(made.topic, raw, key=made.key.encode(), headers=headers)
     finally:
         await producer.stop()
+    return str(made.id)
 
 
 async def read(servers: str, topic: str, kind: type[M], is_ours: Callable[[M], bool]) -> M:
@@ -83,15 +84,18 @@ async def test_messages_and_poison_each_find_their_way(office: Office, kafka_ser
     nobody = form("From an address that cannot be", reference=refused)
     nobody.sender.value = "nobody"
     async with at_work(office):
-        await send(kafka_servers, form("Cut off", reference=broken), value=b"\x0a\xff")
-        await send(kafka_servers, nobody)
+        poison = {
+            await send(kafka_servers, form("Cut off", reference=broken), value=b"\x0a\xff"),
+            await send(kafka_servers, nobody),
+        }
         await send(kafka_servers, form("How do I reset my password?", reference=good))
 
         staff = await office.stub("staff")
 
         async def letters() -> list[ticket_pb2.DeadLetter]:
             page = await staff.ListDeadLetters(pb.ListDeadLettersRequest())
-            return list(page.dead_letters) if len(page.dead_letters) == 2 else []
+            ours = [letter for letter in page.dead_letters if letter.event_id in poison]
+            return ours if len(ours) == 2 else []
 
         kept = await eventually(letters, within_seconds=30)
         assert {letter.reason for letter in kept} == {"VALUE_UNDECODABLE", "INVALID_IDENTIFIER"}
