@@ -101,7 +101,12 @@ async def test_messages_and_poison_each_find_their_way(office: Office, kafka_ser
         assert {letter.reason for letter in kept} == {"VALUE_UNDECODABLE", "INVALID_IDENTIFIER"}
 
         # The partition moved on: the sound message behind the poison is filed.
-        ticket_name = (await office.ticket(good)).name
+        async def filed() -> str:
+            public = await office.stub("public")
+            shown = await public.GetTicket(pb.GetTicketRequest(ticket=good), metadata=status_token(good))
+            return (await office.ticket(good)).name if shown.subject else ""
+
+        ticket_name = await eventually(filed, within_seconds=20)
         await read(kafka_servers, topics.MESSAGES.name, MessageFiled, lambda filed: filed.ticket == ticket_name)
         await read(kafka_servers, topics.OUTGOING.name, ReplyRequested, lambda reply: reply.reference == refused)
 
