@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 from local.fixtures import MakeDatabase
@@ -65,6 +66,36 @@ async def test_a_restart_goes_on_where_the_last_one_ended(stream: Stream) -> Non
             await stream.publish("ada", "after")
             await stream.wait_for("after")
     assert await stream.said() == ["before", "after"]
+
+
+async def test_a_slow_commit_keeps_no_record_waiting_and_the_last_one_comes_last(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshkit.consumer._COMMIT_SECONDS", 0.01)
+    slow, go_on = asyncio.Event(), asyncio.Event()
+    committed: list[int] = []
+    commit = AIOKafkaConsumer.commit
+
+    async def slow_at_first(consumer: Any, offsets: dict[Any, int]) -> None:
+        if not slow.is_set():
+            slow.set()
+            await go_on.wait()
+        await commit(consumer, offsets)
+        committed.append(max(offsets.values()))
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer.commit", slow_at_first)
+    async with stream.relaying(), stream.consuming() as consumer:
+        await stream.publish("ada", "first")
+        await asyncio.wait_for(slow.wait(), SOON)
+        await stream.publish("ada", "second")
+        await stream.wait_for("second")
+        assert committed == []
+        consumer.stop()
+        # So that what is left to commit meets a commit that is still under way.
+        await eventually(lambda: not consumer._lanes[stream.topic]._batches, SOON)
+        asyncio.get_running_loop().call_later(0.2, go_on.set)
+    assert len(committed) == 2
+    assert committed[0] < committed[1] == 2
 
 
 async def test_the_handler_runs_as_the_call_that_published(stream: Stream) -> None:

@@ -1,5 +1,7 @@
 import asyncio
+from typing import Any
 
+import asyncpg
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
@@ -43,7 +45,6 @@ async def test_a_transaction_that_commits_late_is_not_skipped(stream: Stream) ->
 
 
 async def test_a_commit_wakes_the_relay_and_nothing_waits_for_its_poll(stream: Stream) -> None:
-
     relay = Relay(stream.settings, stream.database, poll_seconds=30)
     task = asyncio.create_task(relay.run())
     await stream.publish("ada", "first")
@@ -52,6 +53,32 @@ async def test_a_commit_wakes_the_relay_and_nothing_waits_for_its_poll(stream: S
     await eventually(stream.is_drained, 5)
     relay.stop()
     await asyncio.wait_for(task, 10)
+
+
+async def test_a_connection_in_a_state_that_its_client_cannot_explain_is_replaced(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Relay._round
+    broken = False
+
+    async def break_once(relay: Relay, connection: Any, producer: Any) -> int:
+        nonlocal broken
+        if not broken:
+            broken = True
+            raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+        return await work(relay, connection, producer)
+
+    monkeypatch.setattr(Relay, "_round", break_once)
+    await stream.publish("ada", "kept")
+    async with stream.relaying():
+        assert await published(stream, 1) == ["kept"]
+
+
+async def test_marking_waits_for_no_disk(stream: Stream) -> None:
+    async with Relay(stream.settings, stream.database)._session() as connection:
+        assert await connection.fetchval("show synchronous_commit") == "off"
+    async with stream.database.connection() as connection:
+        assert await connection.fetchval("show synchronous_commit") == "on"
 
 
 async def test_what_another_process_published_is_found_by_polling(stream: Stream) -> None:

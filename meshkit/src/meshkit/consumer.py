@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -98,6 +98,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._paused: set[Any] = set()
         self._stopping = asyncio.Event()
         self._consumer: Any = None
+        self._committing: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Let `run` end after the records in hand."""
@@ -150,7 +151,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                 self._deliver(await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX))
                 self._hold_back()
                 if time.monotonic() - committed_at >= _COMMIT_SECONDS:
-                    await self._commit(self._partitions)
+                    self._commit_meanwhile()
                     committed_at = time.monotonic()
                 if watch.done():
                     watch.result()
@@ -182,22 +183,31 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             self._consumer.resume(*(eased & ours))
         self._paused = (self._paused | full) - eased
 
-    async def _commit(self, partitions: dict[Any, Partition]) -> None:
-        offsets = {
-            topic_partition: partition.position
+    def _commit_meanwhile(self) -> None:
+        """Commit beside the reading, one commit at a time: what has arrived does not wait for the broker's answer."""
+        if self._committing is not None:
+            if not self._committing.done():
+                return
+            self._committing.result()
+        self._committing = asyncio.create_task(self._commit(self._partitions), name=f"commit {self._group}")
+
+    async def _commit(self, partitions: Mapping[Any, Partition]) -> None:
+        finished = {
+            topic_partition: (partition, partition.position)
             for topic_partition, partition in partitions.items()
             if partition.position is not None and partition.position != partition.committed
         }
-        if not offsets:
+        if not finished:
             return
+        offsets = {topic_partition: position for topic_partition, (_, position) in finished.items()}
         try:
             await asyncio.wait_for(self._consumer.commit(offsets), _KAFKA_CALL_SECONDS)
         except (KafkaError, TimeoutError) as error:
             # The next commit covers it; if there is none, the inbox makes the repetition harmless.
             logs.get().info("consumer.commit_skipped", consumer=self._group, error_type=type(error).__name__)
             return
-        for topic_partition, offset in offsets.items():
-            partitions[topic_partition].committed = offset
+        for partition, position in finished.values():
+            partition.committed = position
 
     async def _let_go(self, revoked: Collection[Any]) -> None:
         partitions = {key: self._partitions[key] for key in revoked if key in self._partitions}
@@ -206,6 +216,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         ends = time.monotonic() + self._drain_seconds
         for lanes in self._lanes.values():
             await lanes.drain(partitions.values(), max(0.0, ends - time.monotonic()))
+        if self._committing is not None:
+            # An older commit must not arrive after the last one.
+            await asyncio.wait({self._committing})
         await self._commit(partitions)
         for topic_partition in partitions:
             self._partitions.pop(topic_partition, None)

@@ -63,7 +63,8 @@ _OUTBOX_KEPT = timedelta(hours=72)
 # Longer than any topic keeps its records.
 _INBOX_KEPT = timedelta(days=35)
 
-_AWAY = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# asyncpg calls it its own mistake when it meets a connection that broke between two steps of a statement.
+_AWAY = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Relay:
@@ -214,7 +215,12 @@ class Relay:
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[Connection]:
-        settings = {"idle_session_timeout": f"{_IDLE_SESSION_SECONDS}s"}
+        settings = {
+            "idle_session_timeout": f"{_IDLE_SESSION_SECONDS}s",
+            # A mark that a crash of Postgres loses is one more repetition, as after a crash of ours: no round waits for
+            # the disk, and business commits have it to themselves.
+            "synchronous_commit": "off",
+        }
         if self._database.schema is not None:
             settings["search_path"] = f'"{self._database.schema}", ext'
         connection = await asyncpg.connect(
