@@ -60,7 +60,7 @@ async def test_an_unknown_method_is_unimplemented(served: InProcess) -> None:
         failure = from_rpc_error(error)
         assert (failure.reason, failure.domain) == ("UNIMPLEMENTED", "testing.fte")
         assert failure.metadata == {"requestId": "r-18"}
-    lines = [(line["method"], line["code"], line["reason"], line["request_id"]) for line in served.log]
+    lines = [(line["method"], line["code"], line["reason"], line["request_id"]) for line in await served.log(3)]
     assert lines == [("unknown", "UNIMPLEMENTED", "UNIMPLEMENTED", "r-18")] * 3
 
 

@@ -180,6 +180,8 @@ def _cluster(name: str, host: str, port: int) -> Config:
                 "timeout": "2s",
                 "interval": "1s",
                 "no_traffic_interval": "1s",
+                # One that comes back is used as soon as it is there.
+                "unhealthy_interval": "0.25s",
                 "unhealthy_threshold": 3,
                 "healthy_threshold": 1,
                 "grpc_health_check": {},

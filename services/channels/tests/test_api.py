@@ -262,7 +262,6 @@ async def test_no_word_of_a_customer_reaches_the_log(channels: Running) -> None:
     token = (("x-status-token", promise.status_token),)
     await customer.SubmitMessage(pb.SubmitMessageRequest(reference=promise.reference, text="telltale"), metadata=token)
     await refused(customer.SubmitForm(form(category="telltale", message="telltale")))
-    log = str(channels.server.log)
-    assert len(channels.server.log) == 3
+    log = str(await channels.server.log(3))
     for word in ("telltale", "Ada", "techcorp", "Export", promise.status_token, promise.reference):
         assert word not in log

@@ -135,11 +135,18 @@ class InProcess:
     _lines: list[str] = field(repr=False)
     _open: AsyncExitStack = field(repr=False)
 
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        """The line of each call that has ended, parsed, in order."""
-        self.server.recorder.flush()
-        return [json.loads(line) for line in "".join(self._lines).splitlines()]
+    async def log(self, calls: int) -> list[dict[str, Any]]:
+        """The line of each call, parsed, in order, once there are as many as `calls`.
+
+        A caller has its answer a moment before the server has written the line about it.
+        """
+
+        def lines() -> list[str]:
+            self.server.recorder.flush()
+            return "".join(self._lines).splitlines()
+
+        await eventually(lambda: len(lines()) >= calls)
+        return [json.loads(line) for line in lines()]
 
     async def connect(
         self, caller: str, *, safe_to_repeat: Collection[str] = (), deadline_seconds: float | None = None
