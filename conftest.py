@@ -15,7 +15,7 @@ WITH_A_MESH = ("tests/faults", "tests/journeys", "local/tests/test_mesh.py")
 
 # Without this, pytest's importlib mode takes the folder `meshkit/` for the package of that name: its tests lie beside
 # its `src`. A package that is imported already is left alone.
-for name in ("meshkit", "local", "gateway"):
+for name in ("meshkit", "local", "gateway", "simulators"):
     with contextlib.suppress(ModuleNotFoundError):
         importlib.import_module(name)
 

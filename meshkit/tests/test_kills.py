@@ -172,13 +172,20 @@ async def test_a_minute_of_random_kills_loses_nothing(stream: Stream, tmp_path: 
     assert ledger == Ledger(ledger.promised, lost=0, doubled=0, unpromised=0, out_of_order=0)
 
 
-async def test_the_ledger_fails_when_the_inbox_is_not_asked(stream: Stream, tmp_path: Path) -> None:
-    async with meshed(stream, tmp_path, WITHOUT_INBOX="1") as mesh:
-        await storm(mesh, seed=1, kills={"relay-1": 1, "consumer-1": 1})
-        await eventually(mesh.nothing_is_lost, 40)
-        ledger = await mesh.ledger()
-    print(ledger)
-    assert ledger.doubled > 0
+async def crash(mesh: Mesh, role: str, point: str) -> Ledger:
+    """The ledger after one process has died at this place, and another has taken over."""
+    for name in ("relay", "consumer"):
+        if name != role:
+            mesh.start(name)
+    doomed = mesh.start(role, FTE_CRASH_POINT=point)
+    enough = asyncio.Event()
+    publishing = asyncio.create_task(mesh.publish(200, enough))
+    assert await asyncio.to_thread(doomed.wait, 20) == -signal.SIGKILL
+    enough.set()
+    await publishing
+    mesh.start(role)
+    await eventually(mesh.nothing_is_lost, 30)
+    return await mesh.ledger()
 
 
 @pytest.mark.parametrize(
@@ -193,16 +200,12 @@ async def test_a_crash_at_the_worst_place_loses_nothing_and_doubles_nothing(
     stream: Stream, tmp_path: Path, role: str, point: str
 ) -> None:
     async with meshed(stream, tmp_path) as mesh:
-        for name in ("relay", "consumer"):
-            if name != role:
-                mesh.start(name)
-        doomed = mesh.start(role, FTE_CRASH_POINT=point)
-        enough = asyncio.Event()
-        publishing = asyncio.create_task(mesh.publish(200, enough))
-        assert await asyncio.to_thread(doomed.wait, 20) == -signal.SIGKILL
-        enough.set()
-        await publishing
-        mesh.start(role)
-        await eventually(mesh.nothing_is_lost, 30)
-        ledger = await mesh.ledger()
+        ledger = await crash(mesh, role, point)
     assert ledger == Ledger(ledger.promised, lost=0, doubled=0, unpromised=0, out_of_order=0)
+
+
+async def test_the_ledger_fails_when_the_inbox_is_not_asked(stream: Stream, tmp_path: Path) -> None:
+    async with meshed(stream, tmp_path, WITHOUT_INBOX="1") as mesh:
+        # Committed in the database and not in Kafka: the event comes once more, every time.
+        ledger = await crash(mesh, "consumer", "consumer.after_apply_commit")
+    assert ledger.doubled > 0

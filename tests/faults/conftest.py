@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.customers import Customer, Staff
 from tests.journeys.conftest import WITHOUT_CAPS, outer_environment
 
 from local.mesh import Mesh
@@ -41,18 +40,6 @@ def await_doors(mesh: Mesh, within_seconds: float = 30) -> None:
 def whole(mesh: Mesh) -> None:
     """Every test begins with a mesh that is well, whatever the one before did to it."""
     await_doors(mesh)
-
-
-@pytest.fixture
-def customer(mesh: Mesh) -> Iterator[Customer]:
-    with Customer(mesh.url) as customer:
-        yield customer
-
-
-@pytest.fixture
-def staff(mesh: Mesh) -> Iterator[Staff]:
-    with Staff(mesh.url, mesh.staff_token_file.read_text().strip()) as staff:
-        yield staff
 
 
 @pytest.fixture

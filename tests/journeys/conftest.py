@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.customers import Customer, Staff
 
 from local.mesh import Mesh
 from local.postgres import WITHOUT_DURABILITY
@@ -32,15 +31,3 @@ def mesh(state_folder: Path) -> Iterator[Mesh]:
         yield mesh
     finally:
         mesh.stop()
-
-
-@pytest.fixture
-def customer(mesh: Mesh) -> Iterator[Customer]:
-    with Customer(mesh.url) as customer:
-        yield customer
-
-
-@pytest.fixture
-def staff(mesh: Mesh) -> Iterator[Staff]:
-    with Staff(mesh.url, mesh.staff_token_file.read_text().strip()) as staff:
-        yield staff

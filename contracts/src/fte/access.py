@@ -16,6 +16,7 @@ AGENT: Final = "agent"
 _BY_SERVICE: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "fte.identity.v1.IdentityService": {
         "ResolveCustomer": frozenset({TICKETS}),
+        "MarkIdentifier": frozenset({TICKETS}),
         "GetCustomer": frozenset({STAFF}),
         "ListCustomers": frozenset({STAFF}),
     },
@@ -53,12 +54,18 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "fte.channels.v1.ChannelsService": {
         "SubmitForm": frozenset({PUBLIC, STAFF}),
         "SubmitMessage": frozenset({PUBLIC, STAFF}),
+        # Providers prove themselves by their own signatures and tokens, which channels checks itself.
+        "ReceiveWhatsappMessage": frozenset({PUBLIC}),
+        "ReceiveWhatsappStatus": frozenset({PUBLIC}),
+        "ReceiveGmailPush": frozenset({PUBLIC}),
         "GetHealth": frozenset({PUBLIC, STAFF}),
         "GetChannelMetrics": frozenset({STAFF}),
         "GetInboundMessage": frozenset({STAFF}),
         "ListInboundMessages": frozenset({STAFF}),
         "GetDelivery": frozenset({STAFF}),
         "ListDeliveries": frozenset({STAFF}),
+        "RetryDelivery": frozenset({STAFF}),
+        "ConfirmDelivery": frozenset({STAFF}),
     },
 }
 

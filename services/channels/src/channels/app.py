@@ -6,7 +6,7 @@ from channels.api import ChannelsApi
 from channels.consumers import on_reply_requested
 from channels.model import Channel
 from channels.operations import Caps, Deliveries, Records, Submissions, Watch
-from channels.providers.base import Provider
+from channels.providers.base import Inside
 from channels.providers.web import WebForm
 from channels.settings import Settings
 from fte import descriptors
@@ -31,7 +31,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     database = Database.of(settings)
     outbox = Outbox("/fte/channels", clock=clock)
     web = WebForm() if Channel.WEB_FORM in settings.enabled_channels else None
-    providers: Mapping[Channel, Provider] = {provider.channel: provider for provider in (web,) if provider is not None}
+    providers: Mapping[Channel, Inside] = {provider.channel: provider for provider in (web,) if provider is not None}
     submissions = Submissions(
         database,
         outbox,

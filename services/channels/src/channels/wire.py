@@ -17,6 +17,7 @@ from channels.model import (
     Reply,
     Sender,
     SenderType,
+    Thread,
 )
 from fte.channels.v1 import channels_events_pb2 as events_pb
 from fte.channels.v1 import channels_service_pb2 as service_pb
@@ -91,6 +92,12 @@ def reply_from_wire(event: tickets_pb.ReplyRequested) -> Reply:
         subject=event.subject,
         text=event.text,
         create_time=moment(event.create_time),
+        thread=Thread(
+            event.thread.provider_thread_id,
+            event.thread.message_id,
+            event.thread.in_reply_to,
+            tuple(event.thread.references),
+        ),
     )
 
 
@@ -179,6 +186,18 @@ def message_received_to_wire(message: CustomerMessage) -> events_pb.MessageRecei
         category=message.category,
         priority=pb.PRIORITY_UNSPECIFIED if message.priority is None else _WIRE_PRIORITIES[message.priority],
         receive_time=timestamp(inbound.receive_time),
+        thread=pb.Thread(
+            provider_thread_id=message.thread.provider_thread_id,
+            message_id=message.thread.message_id,
+            in_reply_to=message.thread.in_reply_to,
+            references=message.thread.references,
+        ),
+        attachments=[
+            pb.Attachment(
+                file_name=each.file_name, media_type=each.media_type, size_bytes=each.size_bytes, sha256=each.sha256
+            )
+            for each in message.attachments
+        ],
     )
 
 

@@ -23,18 +23,19 @@ _sym_db = _symbol_database.Default()
 
 
 from fte.channels.v1 import message_pb2 as fte_dot_channels_dot_v1_dot_message__pb2
+from fte.identity.v1 import customer_pb2 as fte_dot_identity_dot_v1_dot_customer__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fte/channels/v1/channels_events.proto\x12\x0f\x66te.channels.v1\x1a\x1d\x66te/channels/v1/message.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x04\n\x0fMessageReceived\x12\'\n\x0finbound_message\x18\x01 \x01(\tR\x0einboundMessage\x12\x32\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.fte.channels.v1.ChannelR\x07\x63hannel\x12.\n\x13provider_message_id\x18\x03 \x01(\tR\x11providerMessageId\x12/\n\x06sender\x18\x04 \x01(\x0b\x32\x17.fte.channels.v1.SenderR\x06sender\x12\x18\n\x07subject\x18\x05 \x01(\tR\x07subject\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12\x1c\n\treference\x18\x07 \x01(\tR\treference\x12-\n\x12opens_conversation\x18\x08 \x01(\x08R\x11opensConversation\x12\x1a\n\x08\x63\x61tegory\x18\t \x01(\tR\x08\x63\x61tegory\x12\x35\n\x08priority\x18\n \x01(\x0e\x32\x19.fte.channels.v1.PriorityR\x08priority\x12/\n\x06thread\x18\x0b \x01(\x0b\x32\x17.fte.channels.v1.ThreadR\x06thread\x12=\n\x0b\x61ttachments\x18\x0c \x03(\x0b\x32\x1b.fte.channels.v1.AttachmentR\x0b\x61ttachments\x12=\n\x0creceive_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0breceiveTime\"\xe9\x02\n\x0f\x44\x65liveryChanged\x12\x1a\n\x08\x64\x65livery\x18\x01 \x01(\tR\x08\x64\x65livery\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\"\n\x0c\x63onversation\x18\x03 \x01(\tR\x0c\x63onversation\x12\x32\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x18.fte.channels.v1.ChannelR\x07\x63hannel\x12\x34\n\x05state\x18\x05 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateR\x05state\x12.\n\x13provider_message_id\x18\x06 \x01(\tR\x11providerMessageId\x12%\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\tR\rfailureReason\x12;\n\x0b\x63hange_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nchangeTimeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%fte/channels/v1/channels_events.proto\x12\x0f\x66te.channels.v1\x1a\x1d\x66te/channels/v1/message.proto\x1a\x1e\x66te/identity/v1/customer.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x04\n\x0fMessageReceived\x12\'\n\x0finbound_message\x18\x01 \x01(\tR\x0einboundMessage\x12\x32\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.fte.channels.v1.ChannelR\x07\x63hannel\x12.\n\x13provider_message_id\x18\x03 \x01(\tR\x11providerMessageId\x12/\n\x06sender\x18\x04 \x01(\x0b\x32\x17.fte.channels.v1.SenderR\x06sender\x12\x18\n\x07subject\x18\x05 \x01(\tR\x07subject\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12\x1c\n\treference\x18\x07 \x01(\tR\treference\x12-\n\x12opens_conversation\x18\x08 \x01(\x08R\x11opensConversation\x12\x1a\n\x08\x63\x61tegory\x18\t \x01(\tR\x08\x63\x61tegory\x12\x35\n\x08priority\x18\n \x01(\x0e\x32\x19.fte.channels.v1.PriorityR\x08priority\x12/\n\x06thread\x18\x0b \x01(\x0b\x32\x17.fte.channels.v1.ThreadR\x06thread\x12=\n\x0b\x61ttachments\x18\x0c \x03(\x0b\x32\x1b.fte.channels.v1.AttachmentR\x0b\x61ttachments\x12=\n\x0creceive_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0breceiveTime\"\xe3\x03\n\x0f\x44\x65liveryChanged\x12\x1a\n\x08\x64\x65livery\x18\x01 \x01(\tR\x08\x64\x65livery\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12\"\n\x0c\x63onversation\x18\x03 \x01(\tR\x0c\x63onversation\x12\x32\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x18.fte.channels.v1.ChannelR\x07\x63hannel\x12\x34\n\x05state\x18\x05 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateR\x05state\x12.\n\x13provider_message_id\x18\x06 \x01(\tR\x11providerMessageId\x12%\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\tR\rfailureReason\x12;\n\x0b\x63hange_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nchangeTime\x12\x35\n\trecipient\x18\t \x01(\x0b\x32\x17.fte.channels.v1.SenderR\trecipient\x12\x41\n\x0creachability\x18\n \x01(\x0e\x32\x1d.fte.identity.v1.ReachabilityR\x0creachabilityb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fte.channels.v1.channels_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MESSAGERECEIVED']._serialized_start=123
-  _globals['_MESSAGERECEIVED']._serialized_end=711
-  _globals['_DELIVERYCHANGED']._serialized_start=714
-  _globals['_DELIVERYCHANGED']._serialized_end=1075
+  _globals['_MESSAGERECEIVED']._serialized_start=155
+  _globals['_MESSAGERECEIVED']._serialized_end=743
+  _globals['_DELIVERYCHANGED']._serialized_start=746
+  _globals['_DELIVERYCHANGED']._serialized_end=1229
 # @@protoc_insertion_point(module_scope)

@@ -26,11 +26,12 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from fte.channels.v1 import message_pb2 as fte_dot_channels_dot_v1_dot_message__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&fte/channels/v1/channels_service.proto\x12\x0f\x66te.channels.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x66te/channels/v1/message.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x11SubmitFormRequest\x12\x36\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x10\x01\x18\x64\x32\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x12$\n\x05\x65mail\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01R\x05\x65mail\x12=\n\x07subject\x18\x03 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$R\x07subject\x12:\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x18(2\x11^[a-z][a-z0-9_]*$R\x08\x63\x61tegory\x12?\n\x08priority\x18\x05 \x01(\x0e\x32\x19.fte.channels.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08priority\x12\x34\n\x07message\x18\x06 \x01(\tB\x1a\xe2\x41\x01\x02\xbaH\x13r\x11\x10\x01\x18\x90N2\n^[^\\x00]*$R\x07message\x12\"\n\x07website\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x07website\"t\n\x12SubmitFormResponse\x12\x1c\n\treference\x18\x01 \x01(\tR\treference\x12!\n\x0cstatus_token\x18\x02 \x01(\tR\x0bstatusToken\x12\x1d\n\nstatus_url\x18\x03 \x01(\tR\tstatusUrl\"\x90\x01\n\x14SubmitMessageRequest\x12H\n\treference\x18\x01 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!\x18\x14\x32\x1d^[Tt][Kk][Tt]-[0-9A-Za-z]{6}$R\treference\x12.\n\x04text\x18\x02 \x01(\tB\x1a\xe2\x41\x01\x02\xbaH\x13r\x11\x10\x01\x18\x90N2\n^[^\\x00]*$R\x04text\"t\n\x15SubmitMessageResponse\x12\x1c\n\treference\x18\x01 \x01(\tR\treference\x12=\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0breceiveTime\"\x12\n\x10GetHealthRequest\"\xae\x01\n\x11GetHealthResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\x12\x46\n\x06\x63hecks\x18\x02 \x03(\x0b\x32..fte.channels.v1.GetHealthResponse.ChecksEntryR\x06\x63hecks\x1a\x39\n\x0b\x43hecksEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x18GetChannelMetricsRequest\x12\x44\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\x0b\"\x05\x08\x80\xbd\xa3\x01\x32\x02\x08<R\x06window\"\xca\x01\n\x19GetChannelMetricsResponse\x12;\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1f.fte.channels.v1.ChannelMetricsR\x08\x63hannels\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xac\x01\n\x0e\x43hannelMetrics\x12\x32\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x18.fte.channels.v1.ChannelR\x07\x63hannel\x12\x1a\n\x08received\x18\x02 \x01(\x03R\x08received\x12\x1e\n\ndeliveries\x18\x03 \x01(\x03R\ndeliveries\x12\x12\n\x04sent\x18\x04 \x01(\x03R\x04sent\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x03R\x06\x66\x61iled\"\x89\x01\n\x18GetInboundMessageRequest\x12m\n\x04name\x18\x01 \x01(\tBY\xe2\x41\x01\x02\xbaHRrP2N^inboundMessages/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\xac\x01\n\x1aListInboundMessagesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12<\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x07\x63hannel\"\x91\x01\n\x1bListInboundMessagesResponse\x12J\n\x10inbound_messages\x18\x01 \x03(\x0b\x32\x1f.fte.channels.v1.InboundMessageR\x0finboundMessages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n\x12GetDeliveryRequest\x12h\n\x04name\x18\x01 \x01(\tBT\xe2\x41\x01\x02\xbaHMrK2I^deliveries/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\xe7\x01\n\x15ListDeliveriesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12<\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x07\x63hannel\x12>\n\x05state\x18\x04 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"{\n\x16ListDeliveriesResponse\x12\x39\n\ndeliveries\x18\x01 \x03(\x0b\x32\x19.fte.channels.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa9\x08\n\x0f\x43hannelsService\x12v\n\nSubmitForm\x12\".fte.channels.v1.SubmitFormRequest\x1a#.fte.channels.v1.SubmitFormResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/support/form:\x01*\x12\x8f\x01\n\rSubmitMessage\x12%.fte.channels.v1.SubmitMessageRequest\x1a&.fte.channels.v1.SubmitMessageResponse\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/tickets/{reference}/messages:\x01*\x12j\n\tGetHealth\x12!.fte.channels.v1.GetHealthRequest\x1a\".fte.channels.v1.GetHealthResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/health\x12\x8c\x01\n\x11GetChannelMetrics\x12).fte.channels.v1.GetChannelMetricsRequest\x1a*.fte.channels.v1.GetChannelMetricsResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/metrics/channels\x12\x89\x01\n\x11GetInboundMessage\x12).fte.channels.v1.GetInboundMessageRequest\x1a\x1f.fte.channels.v1.InboundMessage\"(\x82\xd3\xe4\x93\x02\"\x12 /api/v1/{name=inboundMessages/*}\x12\x91\x01\n\x13ListInboundMessages\x12+.fte.channels.v1.ListInboundMessagesRequest\x1a,.fte.channels.v1.ListInboundMessagesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/inboundMessages\x12r\n\x0bGetDelivery\x12#.fte.channels.v1.GetDeliveryRequest\x1a\x19.fte.channels.v1.Delivery\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/{name=deliveries/*}\x12}\n\x0eListDeliveries\x12&.fte.channels.v1.ListDeliveriesRequest\x1a\'.fte.channels.v1.ListDeliveriesResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/deliveriesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&fte/channels/v1/channels_service.proto\x12\x0f\x66te.channels.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x66te/channels/v1/message.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x03\n\x11SubmitFormRequest\x12\x36\n\x04name\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xbaH\x1br\x19\x10\x01\x18\x64\x32\x13^[^\\x00-\\x1f\\x7f]*$R\x04name\x12$\n\x05\x65mail\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x18\xfe\x01`\x01R\x05\x65mail\x12=\n\x07subject\x18\x03 \x01(\tB#\xe2\x41\x01\x02\xbaH\x1cr\x1a\x10\x01\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$R\x07subject\x12:\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x1e\xe2\x41\x01\x02\xbaH\x17r\x15\x18(2\x11^[a-z][a-z0-9_]*$R\x08\x63\x61tegory\x12?\n\x08priority\x18\x05 \x01(\x0e\x32\x19.fte.channels.v1.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x08priority\x12\x34\n\x07message\x18\x06 \x01(\tB\x1a\xe2\x41\x01\x02\xbaH\x13r\x11\x10\x01\x18\x90N2\n^[^\\x00]*$R\x07message\x12\"\n\x07website\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x07website\"t\n\x12SubmitFormResponse\x12\x1c\n\treference\x18\x01 \x01(\tR\treference\x12!\n\x0cstatus_token\x18\x02 \x01(\tR\x0bstatusToken\x12\x1d\n\nstatus_url\x18\x03 \x01(\tR\tstatusUrl\"\x90\x01\n\x14SubmitMessageRequest\x12H\n\treference\x18\x01 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!\x18\x14\x32\x1d^[Tt][Kk][Tt]-[0-9A-Za-z]{6}$R\treference\x12.\n\x04text\x18\x02 \x01(\tB\x1a\xe2\x41\x01\x02\xbaH\x13r\x11\x10\x01\x18\x90N2\n^[^\\x00]*$R\x04text\"t\n\x15SubmitMessageResponse\x12\x1c\n\treference\x18\x01 \x01(\tR\treference\x12=\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0breceiveTime\"I\n\x1dReceiveWhatsappMessageRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"H\n\x1cReceiveWhatsappStatusRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"C\n\x17ReceiveGmailPushRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x1a\n\x18ReceiveGmailPushResponse\"\x12\n\x10GetHealthRequest\"\xae\x01\n\x11GetHealthResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\x12\x46\n\x06\x63hecks\x18\x02 \x03(\x0b\x32..fte.channels.v1.GetHealthResponse.ChecksEntryR\x06\x63hecks\x1a\x39\n\x0b\x43hecksEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x18GetChannelMetricsRequest\x12\x44\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\x0b\"\x05\x08\x80\xbd\xa3\x01\x32\x02\x08<R\x06window\"\xca\x01\n\x19GetChannelMetricsResponse\x12;\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1f.fte.channels.v1.ChannelMetricsR\x08\x63hannels\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xac\x01\n\x0e\x43hannelMetrics\x12\x32\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x18.fte.channels.v1.ChannelR\x07\x63hannel\x12\x1a\n\x08received\x18\x02 \x01(\x03R\x08received\x12\x1e\n\ndeliveries\x18\x03 \x01(\x03R\ndeliveries\x12\x12\n\x04sent\x18\x04 \x01(\x03R\x04sent\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x03R\x06\x66\x61iled\"\x89\x01\n\x18GetInboundMessageRequest\x12m\n\x04name\x18\x01 \x01(\tBY\xe2\x41\x01\x02\xbaHRrP2N^inboundMessages/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\xac\x01\n\x1aListInboundMessagesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12<\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x07\x63hannel\"\x91\x01\n\x1bListInboundMessagesResponse\x12J\n\x10inbound_messages\x18\x01 \x03(\x0b\x32\x1f.fte.channels.v1.InboundMessageR\x0finboundMessages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n\x12GetDeliveryRequest\x12h\n\x04name\x18\x01 \x01(\tBT\xe2\x41\x01\x02\xbaHMrK2I^deliveries/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\xe7\x01\n\x15ListDeliveriesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12<\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x07\x63hannel\x12>\n\x05state\x18\x04 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"{\n\x16ListDeliveriesResponse\x12\x39\n\ndeliveries\x18\x01 \x03(\x0b\x32\x19.fte.channels.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x80\x01\n\x14RetryDeliveryRequest\x12h\n\x04name\x18\x01 \x01(\tBT\xe2\x41\x01\x02\xbaHMrK2I^deliveries/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\x82\x01\n\x16\x43onfirmDeliveryRequest\x12h\n\x04name\x18\x01 \x01(\tBT\xe2\x41\x01\x02\xbaHMrK2I^deliveries/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name2\xdb\r\n\x0f\x43hannelsService\x12v\n\nSubmitForm\x12\".fte.channels.v1.SubmitFormRequest\x1a#.fte.channels.v1.SubmitFormResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/support/form:\x01*\x12\x8f\x01\n\rSubmitMessage\x12%.fte.channels.v1.SubmitMessageRequest\x1a&.fte.channels.v1.SubmitMessageResponse\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/tickets/{reference}/messages:\x01*\x12\x87\x01\n\x16ReceiveWhatsappMessage\x12..fte.channels.v1.ReceiveWhatsappMessageRequest\x1a\x14.google.api.HttpBody\"\'\x82\xd3\xe4\x93\x02!\"\x19/api/v1/webhooks/whatsapp:\x04\x62ody\x12\x8c\x01\n\x15ReceiveWhatsappStatus\x12-.fte.channels.v1.ReceiveWhatsappStatusRequest\x1a\x14.google.api.HttpBody\".\x82\xd3\xe4\x93\x02(\" /api/v1/webhooks/whatsapp/status:\x04\x62ody\x12\x8d\x01\n\x10ReceiveGmailPush\x12(.fte.channels.v1.ReceiveGmailPushRequest\x1a).fte.channels.v1.ReceiveGmailPushResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x16/api/v1/webhooks/gmail:\x04\x62ody\x12j\n\tGetHealth\x12!.fte.channels.v1.GetHealthRequest\x1a\".fte.channels.v1.GetHealthResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/health\x12\x8c\x01\n\x11GetChannelMetrics\x12).fte.channels.v1.GetChannelMetricsRequest\x1a*.fte.channels.v1.GetChannelMetricsResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/metrics/channels\x12\x89\x01\n\x11GetInboundMessage\x12).fte.channels.v1.GetInboundMessageRequest\x1a\x1f.fte.channels.v1.InboundMessage\"(\x82\xd3\xe4\x93\x02\"\x12 /api/v1/{name=inboundMessages/*}\x12\x91\x01\n\x13ListInboundMessages\x12+.fte.channels.v1.ListInboundMessagesRequest\x1a,.fte.channels.v1.ListInboundMessagesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/inboundMessages\x12r\n\x0bGetDelivery\x12#.fte.channels.v1.GetDeliveryRequest\x1a\x19.fte.channels.v1.Delivery\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/{name=deliveries/*}\x12}\n\x0eListDeliveries\x12&.fte.channels.v1.ListDeliveriesRequest\x1a\'.fte.channels.v1.ListDeliveriesResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/deliveries\x12\x7f\n\rRetryDelivery\x12%.fte.channels.v1.RetryDeliveryRequest\x1a\x19.fte.channels.v1.Delivery\",\x82\xd3\xe4\x93\x02&\"!/api/v1/{name=deliveries/*}:retry:\x01*\x12\x85\x01\n\x0f\x43onfirmDelivery\x12\'.fte.channels.v1.ConfirmDeliveryRequest\x1a\x19.fte.channels.v1.Delivery\".\x82\xd3\xe4\x93\x02(\"#/api/v1/{name=deliveries/*}:confirm:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -77,10 +78,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['channel']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['state']._loaded_options = None
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_RETRYDELIVERYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RETRYDELIVERYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272HMrK2I^deliveries/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+  _globals['_CONFIRMDELIVERYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CONFIRMDELIVERYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272HMrK2I^deliveries/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
   _globals['_CHANNELSSERVICE'].methods_by_name['SubmitForm']._loaded_options = None
   _globals['_CHANNELSSERVICE'].methods_by_name['SubmitForm']._serialized_options = b'\202\323\344\223\002\031\"\024/api/v1/support/form:\001*'
   _globals['_CHANNELSSERVICE'].methods_by_name['SubmitMessage']._loaded_options = None
   _globals['_CHANNELSSERVICE'].methods_by_name['SubmitMessage']._serialized_options = b'\202\323\344\223\002)\"$/api/v1/tickets/{reference}/messages:\001*'
+  _globals['_CHANNELSSERVICE'].methods_by_name['ReceiveWhatsappMessage']._loaded_options = None
+  _globals['_CHANNELSSERVICE'].methods_by_name['ReceiveWhatsappMessage']._serialized_options = b'\202\323\344\223\002!\"\031/api/v1/webhooks/whatsapp:\004body'
+  _globals['_CHANNELSSERVICE'].methods_by_name['ReceiveWhatsappStatus']._loaded_options = None
+  _globals['_CHANNELSSERVICE'].methods_by_name['ReceiveWhatsappStatus']._serialized_options = b'\202\323\344\223\002(\" /api/v1/webhooks/whatsapp/status:\004body'
+  _globals['_CHANNELSSERVICE'].methods_by_name['ReceiveGmailPush']._loaded_options = None
+  _globals['_CHANNELSSERVICE'].methods_by_name['ReceiveGmailPush']._serialized_options = b'\202\323\344\223\002\036\"\026/api/v1/webhooks/gmail:\004body'
   _globals['_CHANNELSSERVICE'].methods_by_name['GetHealth']._loaded_options = None
   _globals['_CHANNELSSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\202\323\344\223\002\020\022\016/api/v1/health'
   _globals['_CHANNELSSERVICE'].methods_by_name['GetChannelMetrics']._loaded_options = None
@@ -93,38 +104,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANNELSSERVICE'].methods_by_name['GetDelivery']._serialized_options = b'\202\323\344\223\002\035\022\033/api/v1/{name=deliveries/*}'
   _globals['_CHANNELSSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
   _globals['_CHANNELSSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\202\323\344\223\002\024\022\022/api/v1/deliveries'
-  _globals['_SUBMITFORMREQUEST']._serialized_start=248
-  _globals['_SUBMITFORMREQUEST']._serialized_end=639
-  _globals['_SUBMITFORMRESPONSE']._serialized_start=641
-  _globals['_SUBMITFORMRESPONSE']._serialized_end=757
-  _globals['_SUBMITMESSAGEREQUEST']._serialized_start=760
-  _globals['_SUBMITMESSAGEREQUEST']._serialized_end=904
-  _globals['_SUBMITMESSAGERESPONSE']._serialized_start=906
-  _globals['_SUBMITMESSAGERESPONSE']._serialized_end=1022
-  _globals['_GETHEALTHREQUEST']._serialized_start=1024
-  _globals['_GETHEALTHREQUEST']._serialized_end=1042
-  _globals['_GETHEALTHRESPONSE']._serialized_start=1045
-  _globals['_GETHEALTHRESPONSE']._serialized_end=1219
-  _globals['_GETHEALTHRESPONSE_CHECKSENTRY']._serialized_start=1162
-  _globals['_GETHEALTHRESPONSE_CHECKSENTRY']._serialized_end=1219
-  _globals['_GETCHANNELMETRICSREQUEST']._serialized_start=1221
-  _globals['_GETCHANNELMETRICSREQUEST']._serialized_end=1317
-  _globals['_GETCHANNELMETRICSRESPONSE']._serialized_start=1320
-  _globals['_GETCHANNELMETRICSRESPONSE']._serialized_end=1522
-  _globals['_CHANNELMETRICS']._serialized_start=1525
-  _globals['_CHANNELMETRICS']._serialized_end=1697
-  _globals['_GETINBOUNDMESSAGEREQUEST']._serialized_start=1700
-  _globals['_GETINBOUNDMESSAGEREQUEST']._serialized_end=1837
-  _globals['_LISTINBOUNDMESSAGESREQUEST']._serialized_start=1840
-  _globals['_LISTINBOUNDMESSAGESREQUEST']._serialized_end=2012
-  _globals['_LISTINBOUNDMESSAGESRESPONSE']._serialized_start=2015
-  _globals['_LISTINBOUNDMESSAGESRESPONSE']._serialized_end=2160
-  _globals['_GETDELIVERYREQUEST']._serialized_start=2162
-  _globals['_GETDELIVERYREQUEST']._serialized_end=2288
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=2291
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=2522
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=2524
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=2647
-  _globals['_CHANNELSSERVICE']._serialized_start=2650
-  _globals['_CHANNELSSERVICE']._serialized_end=3715
+  _globals['_CHANNELSSERVICE'].methods_by_name['RetryDelivery']._loaded_options = None
+  _globals['_CHANNELSSERVICE'].methods_by_name['RetryDelivery']._serialized_options = b'\202\323\344\223\002&\"!/api/v1/{name=deliveries/*}:retry:\001*'
+  _globals['_CHANNELSSERVICE'].methods_by_name['ConfirmDelivery']._loaded_options = None
+  _globals['_CHANNELSSERVICE'].methods_by_name['ConfirmDelivery']._serialized_options = b'\202\323\344\223\002(\"#/api/v1/{name=deliveries/*}:confirm:\001*'
+  _globals['_SUBMITFORMREQUEST']._serialized_start=275
+  _globals['_SUBMITFORMREQUEST']._serialized_end=666
+  _globals['_SUBMITFORMRESPONSE']._serialized_start=668
+  _globals['_SUBMITFORMRESPONSE']._serialized_end=784
+  _globals['_SUBMITMESSAGEREQUEST']._serialized_start=787
+  _globals['_SUBMITMESSAGEREQUEST']._serialized_end=931
+  _globals['_SUBMITMESSAGERESPONSE']._serialized_start=933
+  _globals['_SUBMITMESSAGERESPONSE']._serialized_end=1049
+  _globals['_RECEIVEWHATSAPPMESSAGEREQUEST']._serialized_start=1051
+  _globals['_RECEIVEWHATSAPPMESSAGEREQUEST']._serialized_end=1124
+  _globals['_RECEIVEWHATSAPPSTATUSREQUEST']._serialized_start=1126
+  _globals['_RECEIVEWHATSAPPSTATUSREQUEST']._serialized_end=1198
+  _globals['_RECEIVEGMAILPUSHREQUEST']._serialized_start=1200
+  _globals['_RECEIVEGMAILPUSHREQUEST']._serialized_end=1267
+  _globals['_RECEIVEGMAILPUSHRESPONSE']._serialized_start=1269
+  _globals['_RECEIVEGMAILPUSHRESPONSE']._serialized_end=1295
+  _globals['_GETHEALTHREQUEST']._serialized_start=1297
+  _globals['_GETHEALTHREQUEST']._serialized_end=1315
+  _globals['_GETHEALTHRESPONSE']._serialized_start=1318
+  _globals['_GETHEALTHRESPONSE']._serialized_end=1492
+  _globals['_GETHEALTHRESPONSE_CHECKSENTRY']._serialized_start=1435
+  _globals['_GETHEALTHRESPONSE_CHECKSENTRY']._serialized_end=1492
+  _globals['_GETCHANNELMETRICSREQUEST']._serialized_start=1494
+  _globals['_GETCHANNELMETRICSREQUEST']._serialized_end=1590
+  _globals['_GETCHANNELMETRICSRESPONSE']._serialized_start=1593
+  _globals['_GETCHANNELMETRICSRESPONSE']._serialized_end=1795
+  _globals['_CHANNELMETRICS']._serialized_start=1798
+  _globals['_CHANNELMETRICS']._serialized_end=1970
+  _globals['_GETINBOUNDMESSAGEREQUEST']._serialized_start=1973
+  _globals['_GETINBOUNDMESSAGEREQUEST']._serialized_end=2110
+  _globals['_LISTINBOUNDMESSAGESREQUEST']._serialized_start=2113
+  _globals['_LISTINBOUNDMESSAGESREQUEST']._serialized_end=2285
+  _globals['_LISTINBOUNDMESSAGESRESPONSE']._serialized_start=2288
+  _globals['_LISTINBOUNDMESSAGESRESPONSE']._serialized_end=2433
+  _globals['_GETDELIVERYREQUEST']._serialized_start=2435
+  _globals['_GETDELIVERYREQUEST']._serialized_end=2561
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=2564
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=2795
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=2797
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=2920
+  _globals['_RETRYDELIVERYREQUEST']._serialized_start=2923
+  _globals['_RETRYDELIVERYREQUEST']._serialized_end=3051
+  _globals['_CONFIRMDELIVERYREQUEST']._serialized_start=3054
+  _globals['_CONFIRMDELIVERYREQUEST']._serialized_end=3184
+  _globals['_CHANNELSSERVICE']._serialized_start=3187
+  _globals['_CHANNELSSERVICE']._serialized_end=4942
 # @@protoc_insertion_point(module_scope)

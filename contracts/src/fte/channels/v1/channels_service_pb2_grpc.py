@@ -5,6 +5,7 @@ import warnings
 
 from fte.channels.v1 import channels_service_pb2 as fte_dot_channels_dot_v1_dot_channels__service__pb2
 from fte.channels.v1 import message_pb2 as fte_dot_channels_dot_v1_dot_message__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -28,7 +29,8 @@ if _version_not_supported:
 
 class ChannelsServiceStub:
     """The customers' door, and the record of what went through it.
-    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), staff (the rest).
+    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), providers by their own signatures
+    (the three that receive), staff (the rest).
     """
 
     def __init__(self, channel):
@@ -46,6 +48,21 @@ class ChannelsServiceStub:
                 '/fte.channels.v1.ChannelsService/SubmitMessage',
                 request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.SubmitMessageRequest.SerializeToString,
                 response_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.SubmitMessageResponse.FromString,
+                _registered_method=True)
+        self.ReceiveWhatsappMessage = channel.unary_unary(
+                '/fte.channels.v1.ChannelsService/ReceiveWhatsappMessage',
+                request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveWhatsappMessageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ReceiveWhatsappStatus = channel.unary_unary(
+                '/fte.channels.v1.ChannelsService/ReceiveWhatsappStatus',
+                request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveWhatsappStatusRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ReceiveGmailPush = channel.unary_unary(
+                '/fte.channels.v1.ChannelsService/ReceiveGmailPush',
+                request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveGmailPushRequest.SerializeToString,
+                response_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveGmailPushResponse.FromString,
                 _registered_method=True)
         self.GetHealth = channel.unary_unary(
                 '/fte.channels.v1.ChannelsService/GetHealth',
@@ -77,11 +94,22 @@ class ChannelsServiceStub:
                 request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.RetryDelivery = channel.unary_unary(
+                '/fte.channels.v1.ChannelsService/RetryDelivery',
+                request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.RetryDeliveryRequest.SerializeToString,
+                response_deserializer=fte_dot_channels_dot_v1_dot_message__pb2.Delivery.FromString,
+                _registered_method=True)
+        self.ConfirmDelivery = channel.unary_unary(
+                '/fte.channels.v1.ChannelsService/ConfirmDelivery',
+                request_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ConfirmDeliveryRequest.SerializeToString,
+                response_deserializer=fte_dot_channels_dot_v1_dot_message__pb2.Delivery.FromString,
+                _registered_method=True)
 
 
 class ChannelsServiceServicer:
     """The customers' door, and the record of what went through it.
-    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), staff (the rest).
+    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), providers by their own signatures
+    (the three that receive), staff (the rest).
     """
 
     def SubmitForm(self, request, context):
@@ -101,6 +129,38 @@ class ChannelsServiceServicer:
         Safe to repeat with metadata `idempotency-key`, as SubmitForm.
         Errors: TICKET_NOT_FOUND for an unknown reference and for a wrong token alike, IDEMPOTENCY_KEY_REUSED,
         TOO_MANY_MESSAGES, DEPENDENCY_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveWhatsappMessage(self, request, context):
+        """Takes a message that Twilio passes on, as it came: the signature covers the raw bytes and the public address.
+
+        Needs metadata `x-twilio-signature`. Safe to repeat: a message is taken once, by its SID.
+        Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveWhatsappStatus(self, request, context):
+        """Takes Twilio's word on how far a message of ours has come. Receipts only move a delivery forward, in whatever order
+        they arrive; one for a message that is not known to us changes nothing.
+
+        Needs metadata `x-twilio-signature`.
+        Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveGmailPush(self, request, context):
+        """Takes Pub/Sub's hint that something changed in the mailbox, and answers at once: the mails are fetched afterwards.
+
+        Needs an OIDC token of Google's for our audience and the configured service account, in metadata
+        `x-provider-authorization`, where the gateway puts what came as `Authorization`.
+        Errors: BAD_TOKEN, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +212,23 @@ class ChannelsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryDelivery(self, request, context):
+        """A person's decision that a FAILED or UNCERTAIN delivery is sent (again): the parts that the provider is not known
+        to have are queued. For an uncertain one the customer may get it twice, which only a person may risk.
+        Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmDelivery(self, request, context):
+        """A person's word that an UNCERTAIN delivery has reached the provider, as its own pages show: it becomes SENT.
+        Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChannelsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +241,21 @@ def add_ChannelsServiceServicer_to_server(servicer, server):
                     servicer.SubmitMessage,
                     request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.SubmitMessageRequest.FromString,
                     response_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.SubmitMessageResponse.SerializeToString,
+            ),
+            'ReceiveWhatsappMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveWhatsappMessage,
+                    request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveWhatsappMessageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ReceiveWhatsappStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveWhatsappStatus,
+                    request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveWhatsappStatusRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ReceiveGmailPush': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveGmailPush,
+                    request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveGmailPushRequest.FromString,
+                    response_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveGmailPushResponse.SerializeToString,
             ),
             'GetHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHealth,
@@ -195,6 +287,16 @@ def add_ChannelsServiceServicer_to_server(servicer, server):
                     request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ListDeliveriesResponse.SerializeToString,
             ),
+            'RetryDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDelivery,
+                    request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.RetryDeliveryRequest.FromString,
+                    response_serializer=fte_dot_channels_dot_v1_dot_message__pb2.Delivery.SerializeToString,
+            ),
+            'ConfirmDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmDelivery,
+                    request_deserializer=fte_dot_channels_dot_v1_dot_channels__service__pb2.ConfirmDeliveryRequest.FromString,
+                    response_serializer=fte_dot_channels_dot_v1_dot_message__pb2.Delivery.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fte.channels.v1.ChannelsService', rpc_method_handlers)
@@ -205,7 +307,8 @@ def add_ChannelsServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ChannelsService:
     """The customers' door, and the record of what went through it.
-    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), staff (the rest).
+    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), providers by their own signatures
+    (the three that receive), staff (the rest).
     """
 
     @staticmethod
@@ -252,6 +355,87 @@ class ChannelsService:
             '/fte.channels.v1.ChannelsService/SubmitMessage',
             fte_dot_channels_dot_v1_dot_channels__service__pb2.SubmitMessageRequest.SerializeToString,
             fte_dot_channels_dot_v1_dot_channels__service__pb2.SubmitMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveWhatsappMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.channels.v1.ChannelsService/ReceiveWhatsappMessage',
+            fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveWhatsappMessageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveWhatsappStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.channels.v1.ChannelsService/ReceiveWhatsappStatus',
+            fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveWhatsappStatusRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveGmailPush(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.channels.v1.ChannelsService/ReceiveGmailPush',
+            fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveGmailPushRequest.SerializeToString,
+            fte_dot_channels_dot_v1_dot_channels__service__pb2.ReceiveGmailPushResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -414,6 +598,60 @@ class ChannelsService:
             '/fte.channels.v1.ChannelsService/ListDeliveries',
             fte_dot_channels_dot_v1_dot_channels__service__pb2.ListDeliveriesRequest.SerializeToString,
             fte_dot_channels_dot_v1_dot_channels__service__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.channels.v1.ChannelsService/RetryDelivery',
+            fte_dot_channels_dot_v1_dot_channels__service__pb2.RetryDeliveryRequest.SerializeToString,
+            fte_dot_channels_dot_v1_dot_message__pb2.Delivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.channels.v1.ChannelsService/ConfirmDelivery',
+            fte_dot_channels_dot_v1_dot_channels__service__pb2.ConfirmDeliveryRequest.SerializeToString,
+            fte_dot_channels_dot_v1_dot_message__pb2.Delivery.FromString,
             options,
             channel_credentials,
             insecure,

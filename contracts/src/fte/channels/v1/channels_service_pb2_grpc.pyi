@@ -6,6 +6,7 @@ Ear and mouth: takes what customers write, delivers what they are answered. Call
 from collections import abc as _abc
 from fte.channels.v1 import channels_service_pb2 as _channels_service_pb2
 from fte.channels.v1 import message_pb2 as _message_pb2
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -29,7 +30,8 @@ GRPC_VERSION: str
 
 class ChannelsServiceStub:
     """The customers' door, and the record of what went through it.
-    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), staff (the rest).
+    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), providers by their own signatures
+    (the three that receive), staff (the rest).
     """
 
     @_typing.overload
@@ -49,6 +51,26 @@ class ChannelsServiceStub:
     Safe to repeat with metadata `idempotency-key`, as SubmitForm.
     Errors: TICKET_NOT_FOUND for an unknown reference and for a wrong token alike, IDEMPOTENCY_KEY_REUSED,
     TOO_MANY_MESSAGES, DEPENDENCY_UNAVAILABLE.
+    """
+    ReceiveWhatsappMessage: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ReceiveWhatsappMessageRequest, _httpbody_pb2.HttpBody]
+    """Takes a message that Twilio passes on, as it came: the signature covers the raw bytes and the public address.
+
+    Needs metadata `x-twilio-signature`. Safe to repeat: a message is taken once, by its SID.
+    Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+    """
+    ReceiveWhatsappStatus: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ReceiveWhatsappStatusRequest, _httpbody_pb2.HttpBody]
+    """Takes Twilio's word on how far a message of ours has come. Receipts only move a delivery forward, in whatever order
+    they arrive; one for a message that is not known to us changes nothing.
+
+    Needs metadata `x-twilio-signature`.
+    Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+    """
+    ReceiveGmailPush: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ReceiveGmailPushRequest, _channels_service_pb2.ReceiveGmailPushResponse]
+    """Takes Pub/Sub's hint that something changed in the mailbox, and answers at once: the mails are fetched afterwards.
+
+    Needs an OIDC token of Google's for our audience and the configured service account, in metadata
+    `x-provider-authorization`, where the gateway puts what came as `Authorization`.
+    Errors: BAD_TOKEN, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
     """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.GetHealthRequest, _channels_service_pb2.GetHealthResponse]
     """Tells whether the edge can take messages, and how each channel is. REST answers 503 when it cannot."""
@@ -70,11 +92,21 @@ class ChannelsServiceStub:
     """Lists deliveries, newest first.
     Errors: INVALID_ARGUMENT on a page token that is not of this query.
     """
+    RetryDelivery: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.RetryDeliveryRequest, _message_pb2.Delivery]
+    """A person's decision that a FAILED or UNCERTAIN delivery is sent (again): the parts that the provider is not known
+    to have are queued. For an uncertain one the customer may get it twice, which only a person may risk.
+    Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+    """
+    ConfirmDelivery: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ConfirmDeliveryRequest, _message_pb2.Delivery]
+    """A person's word that an UNCERTAIN delivery has reached the provider, as its own pages show: it becomes SENT.
+    Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+    """
 
 @_typing.type_check_only
 class ChannelsServiceAsyncStub(ChannelsServiceStub):
     """The customers' door, and the record of what went through it.
-    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), staff (the rest).
+    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), providers by their own signatures
+    (the three that receive), staff (the rest).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -91,6 +123,26 @@ class ChannelsServiceAsyncStub(ChannelsServiceStub):
     Safe to repeat with metadata `idempotency-key`, as SubmitForm.
     Errors: TICKET_NOT_FOUND for an unknown reference and for a wrong token alike, IDEMPOTENCY_KEY_REUSED,
     TOO_MANY_MESSAGES, DEPENDENCY_UNAVAILABLE.
+    """
+    ReceiveWhatsappMessage: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ReceiveWhatsappMessageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Takes a message that Twilio passes on, as it came: the signature covers the raw bytes and the public address.
+
+    Needs metadata `x-twilio-signature`. Safe to repeat: a message is taken once, by its SID.
+    Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+    """
+    ReceiveWhatsappStatus: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ReceiveWhatsappStatusRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Takes Twilio's word on how far a message of ours has come. Receipts only move a delivery forward, in whatever order
+    they arrive; one for a message that is not known to us changes nothing.
+
+    Needs metadata `x-twilio-signature`.
+    Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+    """
+    ReceiveGmailPush: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ReceiveGmailPushRequest, _channels_service_pb2.ReceiveGmailPushResponse]  # type: ignore[assignment]
+    """Takes Pub/Sub's hint that something changed in the mailbox, and answers at once: the mails are fetched afterwards.
+
+    Needs an OIDC token of Google's for our audience and the configured service account, in metadata
+    `x-provider-authorization`, where the gateway puts what came as `Authorization`.
+    Errors: BAD_TOKEN, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.GetHealthRequest, _channels_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Tells whether the edge can take messages, and how each channel is. REST answers 503 when it cannot."""
@@ -112,10 +164,20 @@ class ChannelsServiceAsyncStub(ChannelsServiceStub):
     """Lists deliveries, newest first.
     Errors: INVALID_ARGUMENT on a page token that is not of this query.
     """
+    RetryDelivery: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.RetryDeliveryRequest, _message_pb2.Delivery]  # type: ignore[assignment]
+    """A person's decision that a FAILED or UNCERTAIN delivery is sent (again): the parts that the provider is not known
+    to have are queued. For an uncertain one the customer may get it twice, which only a person may risk.
+    Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+    """
+    ConfirmDelivery: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ConfirmDeliveryRequest, _message_pb2.Delivery]  # type: ignore[assignment]
+    """A person's word that an UNCERTAIN delivery has reached the provider, as its own pages show: it becomes SENT.
+    Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+    """
 
 class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
     """The customers' door, and the record of what went through it.
-    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), staff (the rest).
+    Callers: customers without a token (SubmitForm, SubmitMessage), anyone (GetHealth), providers by their own signatures
+    (the three that receive), staff (the rest).
     """
 
     @_abc_1.abstractmethod
@@ -142,6 +204,44 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to repeat with metadata `idempotency-key`, as SubmitForm.
         Errors: TICKET_NOT_FOUND for an unknown reference and for a wrong token alike, IDEMPOTENCY_KEY_REUSED,
         TOO_MANY_MESSAGES, DEPENDENCY_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReceiveWhatsappMessage(
+        self,
+        request: _channels_service_pb2.ReceiveWhatsappMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Takes a message that Twilio passes on, as it came: the signature covers the raw bytes and the public address.
+
+        Needs metadata `x-twilio-signature`. Safe to repeat: a message is taken once, by its SID.
+        Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReceiveWhatsappStatus(
+        self,
+        request: _channels_service_pb2.ReceiveWhatsappStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Takes Twilio's word on how far a message of ours has come. Receipts only move a delivery forward, in whatever order
+        they arrive; one for a message that is not known to us changes nothing.
+
+        Needs metadata `x-twilio-signature`.
+        Errors: BAD_SIGNATURE, WRONG_ACCOUNT, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReceiveGmailPush(
+        self,
+        request: _channels_service_pb2.ReceiveGmailPushRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.ReceiveGmailPushResponse, _abc.Awaitable[_channels_service_pb2.ReceiveGmailPushResponse]]:
+        """Takes Pub/Sub's hint that something changed in the mailbox, and answers at once: the mails are fetched afterwards.
+
+        Needs an OIDC token of Google's for our audience and the configured service account, in metadata
+        `x-provider-authorization`, where the gateway puts what came as `Authorization`.
+        Errors: BAD_TOKEN, WEBHOOK_UNREADABLE, CHANNEL_DISABLED, DEPENDENCY_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -198,6 +298,27 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_channels_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_channels_service_pb2.ListDeliveriesResponse]]:
         """Lists deliveries, newest first.
         Errors: INVALID_ARGUMENT on a page token that is not of this query.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryDelivery(
+        self,
+        request: _channels_service_pb2.RetryDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Delivery, _abc.Awaitable[_message_pb2.Delivery]]:
+        """A person's decision that a FAILED or UNCERTAIN delivery is sent (again): the parts that the provider is not known
+        to have are queued. For an uncertain one the customer may get it twice, which only a person may risk.
+        Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmDelivery(
+        self,
+        request: _channels_service_pb2.ConfirmDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Delivery, _abc.Awaitable[_message_pb2.Delivery]]:
+        """A person's word that an UNCERTAIN delivery has reached the provider, as its own pages show: it becomes SENT.
+        Errors: DELIVERY_NOT_FOUND, DELIVERY_SETTLED.
         """
 
 def add_ChannelsServiceServicer_to_server(servicer: ChannelsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fte/channels/v1/error_reason.proto\x12\x0f\x66te.channels.v1*\xb2\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\'\n#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\x01\x12!\n\x1d\x45RROR_REASON_TICKET_NOT_FOUND\x10\x02\x12\"\n\x1e\x45RROR_REASON_TOO_MANY_MESSAGES\x10\x03\x12*\n&ERROR_REASON_INBOUND_MESSAGE_NOT_FOUND\x10\x04\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FOUND\x10\x05\x12!\n\x1d\x45RROR_REASON_UNKNOWN_CATEGORY\x10\x06\x12!\n\x1d\x45RROR_REASON_CHANNEL_DISABLED\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fte/channels/v1/error_reason.proto\x12\x0f\x66te.channels.v1*\xd6\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\'\n#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\x01\x12!\n\x1d\x45RROR_REASON_TICKET_NOT_FOUND\x10\x02\x12\"\n\x1e\x45RROR_REASON_TOO_MANY_MESSAGES\x10\x03\x12*\n&ERROR_REASON_INBOUND_MESSAGE_NOT_FOUND\x10\x04\x12#\n\x1f\x45RROR_REASON_DELIVERY_NOT_FOUND\x10\x05\x12!\n\x1d\x45RROR_REASON_UNKNOWN_CATEGORY\x10\x06\x12!\n\x1d\x45RROR_REASON_CHANNEL_DISABLED\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_BAD_SIGNATURE\x10\x08\x12\x1a\n\x16\x45RROR_REASON_BAD_TOKEN\x10\t\x12\x1e\n\x1a\x45RROR_REASON_WRONG_ACCOUNT\x10\n\x12#\n\x1f\x45RROR_REASON_WEBHOOK_UNREADABLE\x10\x0b\x12!\n\x1d\x45RROR_REASON_DELIVERY_SETTLED\x10\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fte.channels.v1.error_reaso
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=56
-  _globals['_ERRORREASON']._serialized_end=362
+  _globals['_ERRORREASON']._serialized_end=526
 # @@protoc_insertion_point(module_scope)

@@ -38,6 +38,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The category is none of the configured ones; the violation lists them."""
     ERROR_REASON_CHANNEL_DISABLED: _ErrorReason.ValueType  # 7
     """The channel is switched off by setting."""
+    ERROR_REASON_BAD_SIGNATURE: _ErrorReason.ValueType  # 8
+    """The provider's signature is missing or does not fit the body and our public address: check PUBLIC_URL and the token."""
+    ERROR_REASON_BAD_TOKEN: _ErrorReason.ValueType  # 9
+    """The OIDC token is missing, expired, or not Google's for our audience and service account."""
+    ERROR_REASON_WRONG_ACCOUNT: _ErrorReason.ValueType  # 10
+    """Signed, but for another account of the provider than ours."""
+    ERROR_REASON_WEBHOOK_UNREADABLE: _ErrorReason.ValueType  # 11
+    """Signed, but not what this provider sends; the violation names the field."""
+    ERROR_REASON_DELIVERY_SETTLED: _ErrorReason.ValueType  # 12
+    """The delivery is not in a state in which a person has to decide about it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of refusal."""
@@ -58,4 +68,14 @@ ERROR_REASON_UNKNOWN_CATEGORY: ErrorReason.ValueType  # 6
 """The category is none of the configured ones; the violation lists them."""
 ERROR_REASON_CHANNEL_DISABLED: ErrorReason.ValueType  # 7
 """The channel is switched off by setting."""
+ERROR_REASON_BAD_SIGNATURE: ErrorReason.ValueType  # 8
+"""The provider's signature is missing or does not fit the body and our public address: check PUBLIC_URL and the token."""
+ERROR_REASON_BAD_TOKEN: ErrorReason.ValueType  # 9
+"""The OIDC token is missing, expired, or not Google's for our audience and service account."""
+ERROR_REASON_WRONG_ACCOUNT: ErrorReason.ValueType  # 10
+"""Signed, but for another account of the provider than ours."""
+ERROR_REASON_WEBHOOK_UNREADABLE: ErrorReason.ValueType  # 11
+"""Signed, but not what this provider sends; the violation names the field."""
+ERROR_REASON_DELIVERY_SETTLED: ErrorReason.ValueType  # 12
+"""The delivery is not in a state in which a person has to decide about it."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

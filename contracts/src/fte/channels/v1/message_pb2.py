@@ -28,7 +28,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66te/channels/v1/message.proto\x12\x0f\x66te.channels.v1\x1a\x1e\x66te/identity/v1/customer.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x01\n\x06Sender\x12\x33\n\x04type\x18\x01 \x01(\x0e\x32\x1f.fte.identity.v1.IdentifierTypeR\x04type\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x1a\n\x08verified\x18\x04 \x01(\x08R\x08verified\"\x7f\n\nAttachment\x12\x1b\n\tfile_name\x18\x01 \x01(\tR\x08\x66ileName\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\x16\n\x06sha256\x18\x04 \x01(\tR\x06sha256\"\x95\x01\n\x06Thread\x12,\n\x12provider_thread_id\x18\x01 \x01(\tR\x10providerThreadId\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1e\n\x0bin_reply_to\x18\x03 \x01(\tR\tinReplyTo\x12\x1e\n\nreferences\x18\x04 \x03(\tR\nreferences\"\x98\x03\n\x0eInboundMessage\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x38\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x34\n\x13provider_message_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x11providerMessageId\x12\"\n\treference\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\treference\x12-\n\x0fsender_verified\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x0esenderVerified\x12\x43\n\x0creceive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0breceiveTime:d\xea\x41\x61\n\x1b\x63hannels.fte/InboundMessage\x12!inboundMessages/{inbound_message}*\x0finboundMessages2\x0einboundMessage\"\x90\x04\n\x08\x44\x65livery\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x38\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1e\n\x07message\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\x12\"\n\treference\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\treference\x12:\n\x05state\x18\x05 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateB\x04\xe2\x41\x01\x03R\x05state\x12\x34\n\x13provider_message_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x11providerMessageId\x12+\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\rfailureReason\x12\x41\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime:G\xea\x41\x44\n\x15\x63hannels.fte/Delivery\x12\x15\x64\x65liveries/{delivery}*\ndeliveries2\x08\x64\x65livery*a\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANNEL_WEB_FORM\x10\x01\x12\x11\n\rCHANNEL_EMAIL\x10\x02\x12\x14\n\x10\x43HANNEL_WHATSAPP\x10\x03*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*\xb6\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_CLAIMED\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x03\x12\x17\n\x13\x44\x45LIVERY_STATE_READ\x10\x04\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66te/channels/v1/message.proto\x12\x0f\x66te.channels.v1\x1a\x1e\x66te/identity/v1/customer.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x01\n\x06Sender\x12\x33\n\x04type\x18\x01 \x01(\x0e\x32\x1f.fte.identity.v1.IdentifierTypeR\x04type\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x1a\n\x08verified\x18\x04 \x01(\x08R\x08verified\"\x7f\n\nAttachment\x12\x1b\n\tfile_name\x18\x01 \x01(\tR\x08\x66ileName\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\x16\n\x06sha256\x18\x04 \x01(\tR\x06sha256\"\x95\x01\n\x06Thread\x12,\n\x12provider_thread_id\x18\x01 \x01(\tR\x10providerThreadId\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1e\n\x0bin_reply_to\x18\x03 \x01(\tR\tinReplyTo\x12\x1e\n\nreferences\x18\x04 \x03(\tR\nreferences\"\xde\x03\n\x0eInboundMessage\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x38\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x34\n\x13provider_message_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x11providerMessageId\x12\"\n\treference\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\treference\x12-\n\x0fsender_verified\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x0esenderVerified\x12\x43\n\x0creceive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x0breceiveTime\x12\x44\n\x0bsuppression\x18\x07 \x01(\x0e\x32\x1c.fte.channels.v1.SuppressionB\x04\xe2\x41\x01\x03R\x0bsuppression:d\xea\x41\x61\n\x1b\x63hannels.fte/InboundMessage\x12!inboundMessages/{inbound_message}*\x0finboundMessages2\x0einboundMessage\"\xc1\x05\n\x08\x44\x65livery\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x38\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.fte.channels.v1.ChannelB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1e\n\x07message\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\x12\"\n\treference\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\treference\x12:\n\x05state\x18\x05 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateB\x04\xe2\x41\x01\x03R\x05state\x12\x34\n\x13provider_message_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x11providerMessageId\x12+\n\x0e\x66\x61ilure_reason\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\rfailureReason\x12\x41\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime\x12\x37\n\x04kind\x18\n \x01(\x0e\x32\x1d.fte.channels.v1.DeliveryKindB\x04\xe2\x41\x01\x03R\x04kind\x12\x39\n\x05parts\x18\x0b \x03(\x0b\x32\x1d.fte.channels.v1.DeliveryPartB\x04\xe2\x41\x01\x03R\x05parts\x12;\n\x08\x64ue_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x64ueTime:G\xea\x41\x44\n\x15\x63hannels.fte/Delivery\x12\x15\x64\x65liveries/{delivery}*\ndeliveries2\x08\x64\x65livery\"\xb7\x01\n\x0c\x44\x65liveryPart\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.fte.channels.v1.DeliveryStateR\x05state\x12.\n\x13provider_message_id\x18\x02 \x01(\tR\x11providerMessageId\x12%\n\x0e\x66\x61ilure_reason\x18\x03 \x01(\tR\rfailureReason\x12\x1a\n\x08\x61ttempts\x18\x04 \x01(\x05R\x08\x61ttempts*a\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANNEL_WEB_FORM\x10\x01\x12\x11\n\rCHANNEL_EMAIL\x10\x02\x12\x14\n\x10\x43HANNEL_WHATSAPP\x10\x03*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*\xc2\x01\n\x0bSuppression\x12\x1b\n\x17SUPPRESSION_UNSPECIFIED\x10\x00\x12\x19\n\x15SUPPRESSION_AUTOMATIC\x10\x01\x12\x18\n\x14SUPPRESSION_OWN_MAIL\x10\x02\x12\x16\n\x12SUPPRESSION_BOUNCE\x10\x03\x12\x17\n\x13SUPPRESSION_OPT_OUT\x10\x04\x12\x16\n\x12SUPPRESSION_OPT_IN\x10\x05\x12\x18\n\x14SUPPRESSION_RATE_CAP\x10\x06*\x87\x01\n\x0c\x44\x65liveryKind\x12\x1d\n\x19\x44\x45LIVERY_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x45LIVERY_KIND_REPLY\x10\x01\x12\x1e\n\x1a\x44\x45LIVERY_KIND_FORM_RECEIPT\x10\x02\x12\x1f\n\x1b\x44\x45LIVERY_KIND_ANSWER_NOTICE\x10\x03*\xef\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_CLAIMED\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x03\x12\x17\n\x13\x44\x45LIVERY_STATE_READ\x10\x04\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x05\x12\x19\n\x15\x44\x45LIVERY_STATE_QUEUED\x10\x06\x12\x1c\n\x18\x44\x45LIVERY_STATE_UNCERTAIN\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INBOUNDMESSAGE'].fields_by_name['sender_verified']._serialized_options = b'\342A\001\003'
   _globals['_INBOUNDMESSAGE'].fields_by_name['receive_time']._loaded_options = None
   _globals['_INBOUNDMESSAGE'].fields_by_name['receive_time']._serialized_options = b'\342A\001\003'
+  _globals['_INBOUNDMESSAGE'].fields_by_name['suppression']._loaded_options = None
+  _globals['_INBOUNDMESSAGE'].fields_by_name['suppression']._serialized_options = b'\342A\001\003'
   _globals['_INBOUNDMESSAGE']._loaded_options = None
   _globals['_INBOUNDMESSAGE']._serialized_options = b'\352Aa\n\033channels.fte/InboundMessage\022!inboundMessages/{inbound_message}*\017inboundMessages2\016inboundMessage'
   _globals['_DELIVERY'].fields_by_name['name']._loaded_options = None
@@ -67,14 +69,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_DELIVERY'].fields_by_name['update_time']._loaded_options = None
   _globals['_DELIVERY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_DELIVERY'].fields_by_name['kind']._loaded_options = None
+  _globals['_DELIVERY'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_DELIVERY'].fields_by_name['parts']._loaded_options = None
+  _globals['_DELIVERY'].fields_by_name['parts']._serialized_options = b'\342A\001\003'
+  _globals['_DELIVERY'].fields_by_name['due_time']._loaded_options = None
+  _globals['_DELIVERY'].fields_by_name['due_time']._serialized_options = b'\342A\001\003'
   _globals['_DELIVERY']._loaded_options = None
   _globals['_DELIVERY']._serialized_options = b'\352AD\n\025channels.fte/Delivery\022\025deliveries/{delivery}*\ndeliveries2\010delivery'
-  _globals['_CHANNEL']._serialized_start=1547
-  _globals['_CHANNEL']._serialized_end=1644
-  _globals['_PRIORITY']._serialized_start=1646
-  _globals['_PRIORITY']._serialized_end=1740
-  _globals['_DELIVERYSTATE']._serialized_start=1743
-  _globals['_DELIVERYSTATE']._serialized_end=1925
+  _globals['_CHANNEL']._serialized_start=1980
+  _globals['_CHANNEL']._serialized_end=2077
+  _globals['_PRIORITY']._serialized_start=2079
+  _globals['_PRIORITY']._serialized_end=2173
+  _globals['_SUPPRESSION']._serialized_start=2176
+  _globals['_SUPPRESSION']._serialized_end=2370
+  _globals['_DELIVERYKIND']._serialized_start=2373
+  _globals['_DELIVERYKIND']._serialized_end=2508
+  _globals['_DELIVERYSTATE']._serialized_start=2511
+  _globals['_DELIVERYSTATE']._serialized_end=2750
   _globals['_SENDER']._serialized_start=176
   _globals['_SENDER']._serialized_end=322
   _globals['_ATTACHMENT']._serialized_start=324
@@ -82,7 +94,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_THREAD']._serialized_start=454
   _globals['_THREAD']._serialized_end=603
   _globals['_INBOUNDMESSAGE']._serialized_start=606
-  _globals['_INBOUNDMESSAGE']._serialized_end=1014
-  _globals['_DELIVERY']._serialized_start=1017
-  _globals['_DELIVERY']._serialized_end=1545
+  _globals['_INBOUNDMESSAGE']._serialized_end=1084
+  _globals['_DELIVERY']._serialized_start=1087
+  _globals['_DELIVERY']._serialized_end=1792
+  _globals['_DELIVERYPART']._serialized_start=1795
+  _globals['_DELIVERYPART']._serialized_end=1978
 # @@protoc_insertion_point(module_scope)

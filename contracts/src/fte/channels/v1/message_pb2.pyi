@@ -77,6 +77,74 @@ PRIORITY_HIGH: Priority.ValueType  # 3
 """Work is blocked."""
 Global___Priority: _TypeAlias = Priority  # noqa: Y015
 
+class _Suppression:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SuppressionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Suppression.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUPPRESSION_UNSPECIFIED: _Suppression.ValueType  # 0
+    """Not suppressed: it went to the desk."""
+    SUPPRESSION_AUTOMATIC: _Suppression.ValueType  # 1
+    """A machine wrote it (RFC 3834): an out-of-office note, a mailing list, anything marked as sent automatically."""
+    SUPPRESSION_OWN_MAIL: _Suppression.ValueType  # 2
+    """Our own mail came back."""
+    SUPPRESSION_BOUNCE: _Suppression.ValueType  # 3
+    """It reports that a mail of ours could not be delivered (RFC 3464)."""
+    SUPPRESSION_OPT_OUT: _Suppression.ValueType  # 4
+    """The customer wants no more messages on this channel."""
+    SUPPRESSION_OPT_IN: _Suppression.ValueType  # 5
+    """The customer wants messages again."""
+    SUPPRESSION_RATE_CAP: _Suppression.ValueType  # 6
+    """The sender, or its thread, wrote more within an hour than is answered: two machines may be talking."""
+
+class Suppression(_Suppression, metaclass=_SuppressionEnumTypeWrapper):
+    """Why a message was taken in and not filed: nobody is to answer it."""
+
+SUPPRESSION_UNSPECIFIED: Suppression.ValueType  # 0
+"""Not suppressed: it went to the desk."""
+SUPPRESSION_AUTOMATIC: Suppression.ValueType  # 1
+"""A machine wrote it (RFC 3834): an out-of-office note, a mailing list, anything marked as sent automatically."""
+SUPPRESSION_OWN_MAIL: Suppression.ValueType  # 2
+"""Our own mail came back."""
+SUPPRESSION_BOUNCE: Suppression.ValueType  # 3
+"""It reports that a mail of ours could not be delivered (RFC 3464)."""
+SUPPRESSION_OPT_OUT: Suppression.ValueType  # 4
+"""The customer wants no more messages on this channel."""
+SUPPRESSION_OPT_IN: Suppression.ValueType  # 5
+"""The customer wants messages again."""
+SUPPRESSION_RATE_CAP: Suppression.ValueType  # 6
+"""The sender, or its thread, wrote more within an hour than is answered: two machines may be talking."""
+Global___Suppression: _TypeAlias = Suppression  # noqa: Y015
+
+class _DeliveryKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeliveryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELIVERY_KIND_UNSPECIFIED: _DeliveryKind.ValueType  # 0
+    """Not said."""
+    DELIVERY_KIND_REPLY: _DeliveryKind.ValueType  # 1
+    """A message of the desk, on the channel that the question came by."""
+    DELIVERY_KIND_FORM_RECEIPT: _DeliveryKind.ValueType  # 2
+    """A mail of fixed text that tells whoever sent a form its reference and where its answer will stand."""
+    DELIVERY_KIND_ANSWER_NOTICE: _DeliveryKind.ValueType  # 3
+    """A mail of fixed text that tells whoever sent a form that an answer stands there."""
+
+class DeliveryKind(_DeliveryKind, metaclass=_DeliveryKindEnumTypeWrapper):
+    """What is on its way to a customer."""
+
+DELIVERY_KIND_UNSPECIFIED: DeliveryKind.ValueType  # 0
+"""Not said."""
+DELIVERY_KIND_REPLY: DeliveryKind.ValueType  # 1
+"""A message of the desk, on the channel that the question came by."""
+DELIVERY_KIND_FORM_RECEIPT: DeliveryKind.ValueType  # 2
+"""A mail of fixed text that tells whoever sent a form its reference and where its answer will stand."""
+DELIVERY_KIND_ANSWER_NOTICE: DeliveryKind.ValueType  # 3
+"""A mail of fixed text that tells whoever sent a form that an answer stands there."""
+Global___DeliveryKind: _TypeAlias = DeliveryKind  # noqa: Y015
+
 class _DeliveryState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -95,6 +163,10 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     """The customer has opened it."""
     DELIVERY_STATE_FAILED: _DeliveryState.ValueType  # 5
     """It will not arrive; a person has to look."""
+    DELIVERY_STATE_QUEUED: _DeliveryState.ValueType  # 6
+    """It waits for its turn, or for the provider to be well again."""
+    DELIVERY_STATE_UNCERTAIN: _DeliveryState.ValueType  # 7
+    """The provider may have it or not, and does not tell: a person decides whether it is sent again."""
 
 class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
     """How far a delivery has come. It only moves forward."""
@@ -111,6 +183,10 @@ DELIVERY_STATE_READ: DeliveryState.ValueType  # 4
 """The customer has opened it."""
 DELIVERY_STATE_FAILED: DeliveryState.ValueType  # 5
 """It will not arrive; a person has to look."""
+DELIVERY_STATE_QUEUED: DeliveryState.ValueType  # 6
+"""It waits for its turn, or for the provider to be well again."""
+DELIVERY_STATE_UNCERTAIN: DeliveryState.ValueType  # 7
+"""The provider may have it or not, and does not tell: a person decides whether it is sent again."""
 Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
 @_typing.final
@@ -229,6 +305,7 @@ class InboundMessage(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     SENDER_VERIFIED_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    SUPPRESSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `inboundMessages/{uuid}`."""
     channel: Global___Channel.ValueType
@@ -239,6 +316,8 @@ class InboundMessage(_message.Message):
     """The ticket reference it was promised or belongs to; empty where the desk finds the conversation itself."""
     sender_verified: _builtins.bool
     """Whether the provider vouched for the sender."""
+    suppression: Global___Suppression.ValueType
+    """Why nobody answers it; unspecified for a message that went to the desk."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted and durable."""
@@ -252,10 +331,11 @@ class InboundMessage(_message.Message):
         reference: _builtins.str = ...,
         sender_verified: _builtins.bool = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
+        suppression: Global___Suppression.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "name", b"name", "provider_message_id", b"provider_message_id", "receive_time", b"receive_time", "reference", b"reference", "sender_verified", b"sender_verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "name", b"name", "provider_message_id", b"provider_message_id", "receive_time", b"receive_time", "reference", b"reference", "sender_verified", b"sender_verified", "suppression", b"suppression"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,7 +343,7 @@ Global___InboundMessage: _TypeAlias = InboundMessage  # noqa: Y015
 
 @_typing.final
 class Delivery(_message.Message):
-    """One reply on its way to a customer."""
+    """One message to a customer on its way."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,20 +356,25 @@ class Delivery(_message.Message):
     FAILURE_REASON_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `deliveries/{uuid}`."""
     channel: Global___Channel.ValueType
     """The channel it goes out by."""
     message: _builtins.str
-    """The message on the desk that is delivered, `messages/{uuid}`."""
+    """The message on the desk, `messages/{uuid}`; empty for what is no reply."""
     reference: _builtins.str
     """Reference of the ticket it belongs to."""
     state: Global___DeliveryState.ValueType
     """How far it has come."""
     provider_message_id: _builtins.str
-    """The provider's id of what was sent; empty until it is known."""
+    """The provider's id of what was sent, of the last part where there are several; empty until it is known."""
     failure_reason: _builtins.str
-    """Why it failed, as an upper-case word of the provider interface; empty unless it did."""
+    """Why it failed or is uncertain, as an upper-case word of the provider interface; empty unless it is."""
+    kind: Global___DeliveryKind.ValueType
+    """What sort of message it is."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the desk asked for it."""
@@ -297,6 +382,14 @@ class Delivery(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its state changed last."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveryPart]:
+        """What it is sent in, in order; empty on the web. WhatsApp takes a long reply in several."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When its next part is due at the earliest; unset once nothing waits. A provider's limits may make it later."""
 
     def __init__(
         self,
@@ -310,11 +403,48 @@ class Delivery(_message.Message):
         failure_reason: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        kind: Global___DeliveryKind.ValueType = ...,
+        parts: _abc.Iterable[Global___DeliveryPart] | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "create_time", b"create_time", "failure_reason", b"failure_reason", "message", b"message", "name", b"name", "provider_message_id", b"provider_message_id", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "create_time", b"create_time", "due_time", b"due_time", "failure_reason", b"failure_reason", "kind", b"kind", "message", b"message", "name", b"name", "parts", b"parts", "provider_message_id", b"provider_message_id", "reference", b"reference", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class DeliveryPart(_message.Message):
+    """One message at the provider, which a delivery consists of. Its words are not shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    FAILURE_REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    state: Global___DeliveryState.ValueType
+    """How far it has come."""
+    provider_message_id: _builtins.str
+    """The provider's id of it; empty until it is known."""
+    failure_reason: _builtins.str
+    """Why it failed or is uncertain, as an upper-case word; empty unless it is."""
+    attempts: _builtins.int
+    """How often it was handed to the provider."""
+    def __init__(
+        self,
+        *,
+        state: Global___DeliveryState.ValueType = ...,
+        provider_message_id: _builtins.str = ...,
+        failure_reason: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "failure_reason", b"failure_reason", "provider_message_id", b"provider_message_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryPart: _TypeAlias = DeliveryPart  # noqa: Y015

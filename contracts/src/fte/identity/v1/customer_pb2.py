@@ -28,7 +28,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66te/identity/v1/customer.proto\x12\x0f\x66te.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x02\n\x08\x43ustomer\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\'\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x0b\x64isplayName\x12\x43\n\x0bidentifiers\x18\x03 \x03(\x0b\x32\x1b.fte.identity.v1.IdentifierB\x04\xe2\x41\x01\x03R\x0bidentifiers\x12\x41\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime:E\xea\x41\x42\n\x15identity.fte/Customer\x12\x14\x63ustomers/{customer}*\tcustomers2\x08\x63ustomer\"\x99\x01\n\nIdentifier\x12\x43\n\x04type\x18\x01 \x01(\x0e\x32\x1f.fte.identity.v1.IdentifierTypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04type\x12$\n\x05value\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc0\x02R\x05value\x12 \n\x08verified\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x08verified*g\n\x0eIdentifierType\x12\x1f\n\x1bIDENTIFIER_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15IDENTIFIER_TYPE_EMAIL\x10\x01\x12\x19\n\x15IDENTIFIER_TYPE_PHONE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66te/identity/v1/customer.proto\x12\x0f\x66te.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x02\n\x08\x43ustomer\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\'\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x0b\x64isplayName\x12\x43\n\x0bidentifiers\x18\x03 \x03(\x0b\x32\x1b.fte.identity.v1.IdentifierB\x04\xe2\x41\x01\x03R\x0bidentifiers\x12\x41\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12\x41\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nupdateTime:E\xea\x41\x42\n\x15identity.fte/Customer\x12\x14\x63ustomers/{customer}*\tcustomers2\x08\x63ustomer\"\xe2\x01\n\nIdentifier\x12\x43\n\x04type\x18\x01 \x01(\x0e\x32\x1f.fte.identity.v1.IdentifierTypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04type\x12$\n\x05value\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc0\x02R\x05value\x12 \n\x08verified\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x08verified\x12G\n\x0creachability\x18\x04 \x01(\x0e\x32\x1d.fte.identity.v1.ReachabilityB\x04\xe2\x41\x01\x03R\x0creachability*\x84\x01\n\x0cReachability\x12\x1c\n\x18REACHABILITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16REACHABILITY_REACHABLE\x10\x01\x12\x1e\n\x1aREACHABILITY_UNDELIVERABLE\x10\x02\x12\x1a\n\x16REACHABILITY_OPTED_OUT\x10\x03*g\n\x0eIdentifierType\x12\x1f\n\x1bIDENTIFIER_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15IDENTIFIER_TYPE_EMAIL\x10\x01\x12\x19\n\x15IDENTIFIER_TYPE_PHONE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,10 +53,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDENTIFIER'].fields_by_name['value']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\300\002'
   _globals['_IDENTIFIER'].fields_by_name['verified']._loaded_options = None
   _globals['_IDENTIFIER'].fields_by_name['verified']._serialized_options = b'\342A\001\003'
-  _globals['_IDENTIFIERTYPE']._serialized_start=683
-  _globals['_IDENTIFIERTYPE']._serialized_end=786
+  _globals['_IDENTIFIER'].fields_by_name['reachability']._loaded_options = None
+  _globals['_IDENTIFIER'].fields_by_name['reachability']._serialized_options = b'\342A\001\003'
+  _globals['_REACHABILITY']._serialized_start=757
+  _globals['_REACHABILITY']._serialized_end=889
+  _globals['_IDENTIFIERTYPE']._serialized_start=891
+  _globals['_IDENTIFIERTYPE']._serialized_end=994
   _globals['_CUSTOMER']._serialized_start=174
   _globals['_CUSTOMER']._serialized_end=525
   _globals['_IDENTIFIER']._serialized_start=528
-  _globals['_IDENTIFIER']._serialized_end=681
+  _globals['_IDENTIFIER']._serialized_end=754
 # @@protoc_insertion_point(module_scope)

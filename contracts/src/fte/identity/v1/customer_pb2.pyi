@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Reachability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReachabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reachability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REACHABILITY_UNSPECIFIED: _Reachability.ValueType  # 0
+    """Not said."""
+    REACHABILITY_REACHABLE: _Reachability.ValueType  # 1
+    """Nothing speaks against it."""
+    REACHABILITY_UNDELIVERABLE: _Reachability.ValueType  # 2
+    """Mail to it comes back, or the number does not exist."""
+    REACHABILITY_OPTED_OUT: _Reachability.ValueType  # 3
+    """Its owner wants no messages from us."""
+
+class Reachability(_Reachability, metaclass=_ReachabilityEnumTypeWrapper):
+    """Whether an address or number can be written to."""
+
+REACHABILITY_UNSPECIFIED: Reachability.ValueType  # 0
+"""Not said."""
+REACHABILITY_REACHABLE: Reachability.ValueType  # 1
+"""Nothing speaks against it."""
+REACHABILITY_UNDELIVERABLE: Reachability.ValueType  # 2
+"""Mail to it comes back, or the number does not exist."""
+REACHABILITY_OPTED_OUT: Reachability.ValueType  # 3
+"""Its owner wants no messages from us."""
+Global___Reachability: _TypeAlias = Reachability  # noqa: Y015
+
 class _IdentifierType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -97,6 +125,7 @@ class Identifier(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
+    REACHABILITY_FIELD_NUMBER: _builtins.int
     type: Global___IdentifierType.ValueType
     """What sort of identifier it is."""
     value: _builtins.str
@@ -107,16 +136,19 @@ class Identifier(_message.Message):
     """Whether a provider has vouched for it (a signed WhatsApp number, mail with DMARC pass) at least once.
     An address that was only typed is claimed, not verified.
     """
+    reachability: Global___Reachability.ValueType
+    """Whether messages reach it, as far as the providers told; REACHABLE until one says otherwise."""
     def __init__(
         self,
         *,
         type: Global___IdentifierType.ValueType = ...,
         value: _builtins.str = ...,
         verified: _builtins.bool = ...,
+        reachability: Global___Reachability.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type", "value", b"value", "verified", b"verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reachability", b"reachability", "type", b"type", "value", b"value", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

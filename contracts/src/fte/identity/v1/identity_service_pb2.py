@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from fte.identity.v1 import customer_pb2 as fte_dot_identity_dot_v1_dot_customer__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&fte/identity/v1/identity_service.proto\x12\x0f\x66te.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x66te/identity/v1/customer.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\xa9\x01\n\x16ResolveCustomerRequest\x12G\n\nidentifier\x18\x01 \x01(\x0b\x32\x1b.fte.identity.v1.IdentifierB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\nidentifier\x12*\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x0b\x64isplayName\x12\x1a\n\x08verified\x18\x03 \x01(\x08R\x08verified\"j\n\x17ResolveCustomerResponse\x12\x35\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.fte.identity.v1.CustomerR\x08\x63ustomer\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"}\n\x12GetCustomerRequest\x12g\n\x04name\x18\x01 \x01(\tBS\xe2\x41\x01\x02\xbaHLrJ2H^customers/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\x92\x01\n\x14ListCustomersRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12(\n\nidentifier\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02R\nidentifier\"x\n\x15ListCustomersResponse\x12\x37\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.fte.identity.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x8c\x03\n\x0fIdentityService\x12\x8a\x01\n\x0fResolveCustomer\x12\'.fte.identity.v1.ResolveCustomerRequest\x1a(.fte.identity.v1.ResolveCustomerResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/customers:resolve:\x01*\x12q\n\x0bGetCustomer\x12#.fte.identity.v1.GetCustomerRequest\x1a\x19.fte.identity.v1.Customer\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/{name=customers/*}\x12y\n\rListCustomers\x12%.fte.identity.v1.ListCustomersRequest\x1a&.fte.identity.v1.ListCustomersResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/customersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&fte/identity/v1/identity_service.proto\x12\x0f\x66te.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x66te/identity/v1/customer.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n\x16ResolveCustomerRequest\x12G\n\nidentifier\x18\x01 \x01(\x0b\x32\x1b.fte.identity.v1.IdentifierB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\nidentifier\x12*\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x0b\x64isplayName\x12\x1a\n\x08verified\x18\x03 \x01(\x08R\x08verified\"j\n\x17ResolveCustomerResponse\x12\x35\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.fte.identity.v1.CustomerR\x08\x63ustomer\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\xfc\x01\n\x15MarkIdentifierRequest\x12G\n\nidentifier\x18\x01 \x01(\x0b\x32\x1b.fte.identity.v1.IdentifierB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\nidentifier\x12Q\n\x0creachability\x18\x02 \x01(\x0e\x32\x1d.fte.identity.v1.ReachabilityB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x0creachability\x12G\n\x0b\x63hange_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\nchangeTime\"\x18\n\x16MarkIdentifierResponse\"}\n\x12GetCustomerRequest\x12g\n\x04name\x18\x01 \x01(\tBS\xe2\x41\x01\x02\xbaHLrJ2H^customers/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\x92\x01\n\x14ListCustomersRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12(\n\nidentifier\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x02R\nidentifier\"x\n\x15ListCustomersResponse\x12\x37\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.fte.identity.v1.CustomerR\tcustomers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9d\x04\n\x0fIdentityService\x12\x8a\x01\n\x0fResolveCustomer\x12\'.fte.identity.v1.ResolveCustomerRequest\x1a(.fte.identity.v1.ResolveCustomerResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/customers:resolve:\x01*\x12\x8e\x01\n\x0eMarkIdentifier\x12&.fte.identity.v1.MarkIdentifierRequest\x1a\'.fte.identity.v1.MarkIdentifierResponse\"+\x82\xd3\xe4\x93\x02%\" /api/v1/customers:markIdentifier:\x01*\x12q\n\x0bGetCustomer\x12#.fte.identity.v1.GetCustomerRequest\x1a\x19.fte.identity.v1.Customer\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/{name=customers/*}\x12y\n\rListCustomers\x12%.fte.identity.v1.ListCustomersRequest\x1a&.fte.identity.v1.ListCustomersResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/customersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +40,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVECUSTOMERREQUEST'].fields_by_name['identifier']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_RESOLVECUSTOMERREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_RESOLVECUSTOMERREQUEST'].fields_by_name['display_name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_MARKIDENTIFIERREQUEST'].fields_by_name['identifier']._loaded_options = None
+  _globals['_MARKIDENTIFIERREQUEST'].fields_by_name['identifier']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_MARKIDENTIFIERREQUEST'].fields_by_name['reachability']._loaded_options = None
+  _globals['_MARKIDENTIFIERREQUEST'].fields_by_name['reachability']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
+  _globals['_MARKIDENTIFIERREQUEST'].fields_by_name['change_time']._loaded_options = None
+  _globals['_MARKIDENTIFIERREQUEST'].fields_by_name['change_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_GETCUSTOMERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETCUSTOMERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272HLrJ2H^customers/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
   _globals['_LISTCUSTOMERSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -49,20 +56,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCUSTOMERSREQUEST'].fields_by_name['identifier']._serialized_options = b'\272H\005r\003\030\300\002'
   _globals['_IDENTITYSERVICE'].methods_by_name['ResolveCustomer']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['ResolveCustomer']._serialized_options = b'\202\323\344\223\002\036\"\031/api/v1/customers:resolve:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['MarkIdentifier']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['MarkIdentifier']._serialized_options = b'\202\323\344\223\002%\" /api/v1/customers:markIdentifier:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCustomer']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCustomer']._serialized_options = b'\202\323\344\223\002\034\022\032/api/v1/{name=customers/*}'
   _globals['_IDENTITYSERVICE'].methods_by_name['ListCustomers']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['ListCustomers']._serialized_options = b'\202\323\344\223\002\023\022\021/api/v1/customers'
-  _globals['_RESOLVECUSTOMERREQUEST']._serialized_start=184
-  _globals['_RESOLVECUSTOMERREQUEST']._serialized_end=353
-  _globals['_RESOLVECUSTOMERRESPONSE']._serialized_start=355
-  _globals['_RESOLVECUSTOMERRESPONSE']._serialized_end=461
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=463
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=588
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=591
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=737
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=739
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=859
-  _globals['_IDENTITYSERVICE']._serialized_start=862
-  _globals['_IDENTITYSERVICE']._serialized_end=1258
+  _globals['_RESOLVECUSTOMERREQUEST']._serialized_start=217
+  _globals['_RESOLVECUSTOMERREQUEST']._serialized_end=386
+  _globals['_RESOLVECUSTOMERRESPONSE']._serialized_start=388
+  _globals['_RESOLVECUSTOMERRESPONSE']._serialized_end=494
+  _globals['_MARKIDENTIFIERREQUEST']._serialized_start=497
+  _globals['_MARKIDENTIFIERREQUEST']._serialized_end=749
+  _globals['_MARKIDENTIFIERRESPONSE']._serialized_start=751
+  _globals['_MARKIDENTIFIERRESPONSE']._serialized_end=775
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=777
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=902
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=905
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=1051
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=1053
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=1173
+  _globals['_IDENTITYSERVICE']._serialized_start=1176
+  _globals['_IDENTITYSERVICE']._serialized_end=1717
 # @@protoc_insertion_point(module_scope)

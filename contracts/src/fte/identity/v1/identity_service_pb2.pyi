@@ -7,6 +7,7 @@ from collections import abc as _abc
 from fte.identity.v1 import customer_pb2 as _customer_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -78,6 +79,57 @@ class ResolveCustomerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveCustomerResponse: _TypeAlias = ResolveCustomerResponse  # noqa: Y015
+
+@_typing.final
+class MarkIdentifierRequest(_message.Message):
+    """Says whether an identifier can be reached."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTIFIER_FIELD_NUMBER: _builtins.int
+    REACHABILITY_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    reachability: _customer_pb2.Reachability.ValueType
+    """What is known of it from now on."""
+    @_builtins.property
+    def identifier(self) -> _customer_pb2.Identifier:
+        """The identifier as the channel knows it; it is normalised here."""
+
+    @_builtins.property
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """When that became known."""
+
+    def __init__(
+        self,
+        *,
+        identifier: _customer_pb2.Identifier | None = ...,
+        reachability: _customer_pb2.Reachability.ValueType = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "identifier", b"identifier"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "identifier", b"identifier", "reachability", b"reachability"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkIdentifierRequest: _TypeAlias = MarkIdentifierRequest  # noqa: Y015
+
+@_typing.final
+class MarkIdentifierResponse(_message.Message):
+    """The note is taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkIdentifierResponse: _TypeAlias = MarkIdentifierResponse  # noqa: Y015
 
 @_typing.final
 class GetCustomerRequest(_message.Message):

@@ -28,7 +28,7 @@ if _version_not_supported:
 
 class IdentityServiceStub:
     """Resolves identifiers to customers and tells what is known of them.
-    Callers: the desk resolves; staff read.
+    Callers: the desk resolves and marks; staff read.
     """
 
     def __init__(self, channel):
@@ -41,6 +41,11 @@ class IdentityServiceStub:
                 '/fte.identity.v1.IdentityService/ResolveCustomer',
                 request_serializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.ResolveCustomerRequest.SerializeToString,
                 response_deserializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.ResolveCustomerResponse.FromString,
+                _registered_method=True)
+        self.MarkIdentifier = channel.unary_unary(
+                '/fte.identity.v1.IdentityService/MarkIdentifier',
+                request_serializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.MarkIdentifierRequest.SerializeToString,
+                response_deserializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.MarkIdentifierResponse.FromString,
                 _registered_method=True)
         self.GetCustomer = channel.unary_unary(
                 '/fte.identity.v1.IdentityService/GetCustomer',
@@ -56,12 +61,21 @@ class IdentityServiceStub:
 
 class IdentityServiceServicer:
     """Resolves identifiers to customers and tells what is known of them.
-    Callers: the desk resolves; staff read.
+    Callers: the desk resolves and marks; staff read.
     """
 
     def ResolveCustomer(self, request, context):
         """Returns the customer that an identifier belongs to, and creates exactly one if there is none yet, also when
         many callers ask at once. Safe to repeat.
+        Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MarkIdentifier(self, request, context):
+        """Notes whether an address or number can be reached; of several notes, the one with the latest time stands. An
+        identifier of no customer is left alone. Safe to repeat.
         Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -92,6 +106,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     request_deserializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.ResolveCustomerRequest.FromString,
                     response_serializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.ResolveCustomerResponse.SerializeToString,
             ),
+            'MarkIdentifier': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkIdentifier,
+                    request_deserializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.MarkIdentifierRequest.FromString,
+                    response_serializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.MarkIdentifierResponse.SerializeToString,
+            ),
             'GetCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCustomer,
                     request_deserializer=fte_dot_identity_dot_v1_dot_identity__service__pb2.GetCustomerRequest.FromString,
@@ -112,7 +131,7 @@ def add_IdentityServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class IdentityService:
     """Resolves identifiers to customers and tells what is known of them.
-    Callers: the desk resolves; staff read.
+    Callers: the desk resolves and marks; staff read.
     """
 
     @staticmethod
@@ -132,6 +151,33 @@ class IdentityService:
             '/fte.identity.v1.IdentityService/ResolveCustomer',
             fte_dot_identity_dot_v1_dot_identity__service__pb2.ResolveCustomerRequest.SerializeToString,
             fte_dot_identity_dot_v1_dot_identity__service__pb2.ResolveCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkIdentifier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.identity.v1.IdentityService/MarkIdentifier',
+            fte_dot_identity_dot_v1_dot_identity__service__pb2.MarkIdentifierRequest.SerializeToString,
+            fte_dot_identity_dot_v1_dot_identity__service__pb2.MarkIdentifierResponse.FromString,
             options,
             channel_credentials,
             insecure,

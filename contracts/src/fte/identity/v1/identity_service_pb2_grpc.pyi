@@ -29,7 +29,7 @@ GRPC_VERSION: str
 
 class IdentityServiceStub:
     """Resolves identifiers to customers and tells what is known of them.
-    Callers: the desk resolves; staff read.
+    Callers: the desk resolves and marks; staff read.
     """
 
     @_typing.overload
@@ -39,6 +39,11 @@ class IdentityServiceStub:
     ResolveCustomer: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ResolveCustomerRequest, _identity_service_pb2.ResolveCustomerResponse]
     """Returns the customer that an identifier belongs to, and creates exactly one if there is none yet, also when
     many callers ask at once. Safe to repeat.
+    Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
+    """
+    MarkIdentifier: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.MarkIdentifierRequest, _identity_service_pb2.MarkIdentifierResponse]
+    """Notes whether an address or number can be reached; of several notes, the one with the latest time stands. An
+    identifier of no customer is left alone. Safe to repeat.
     Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
     """
     GetCustomer: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.GetCustomerRequest, _customer_pb2.Customer]
@@ -53,13 +58,18 @@ class IdentityServiceStub:
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
     """Resolves identifiers to customers and tells what is known of them.
-    Callers: the desk resolves; staff read.
+    Callers: the desk resolves and marks; staff read.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveCustomer: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ResolveCustomerRequest, _identity_service_pb2.ResolveCustomerResponse]  # type: ignore[assignment]
     """Returns the customer that an identifier belongs to, and creates exactly one if there is none yet, also when
     many callers ask at once. Safe to repeat.
+    Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
+    """
+    MarkIdentifier: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.MarkIdentifierRequest, _identity_service_pb2.MarkIdentifierResponse]  # type: ignore[assignment]
+    """Notes whether an address or number can be reached; of several notes, the one with the latest time stands. An
+    identifier of no customer is left alone. Safe to repeat.
     Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
     """
     GetCustomer: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.GetCustomerRequest, _customer_pb2.Customer]  # type: ignore[assignment]
@@ -73,7 +83,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     """Resolves identifiers to customers and tells what is known of them.
-    Callers: the desk resolves; staff read.
+    Callers: the desk resolves and marks; staff read.
     """
 
     @_abc_1.abstractmethod
@@ -84,6 +94,17 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_service_pb2.ResolveCustomerResponse, _abc.Awaitable[_identity_service_pb2.ResolveCustomerResponse]]:
         """Returns the customer that an identifier belongs to, and creates exactly one if there is none yet, also when
         many callers ask at once. Safe to repeat.
+        Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkIdentifier(
+        self,
+        request: _identity_service_pb2.MarkIdentifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.MarkIdentifierResponse, _abc.Awaitable[_identity_service_pb2.MarkIdentifierResponse]]:
+        """Notes whether an address or number can be reached; of several notes, the one with the latest time stands. An
+        identifier of no customer is left alone. Safe to repeat.
         Errors: INVALID_IDENTIFIER when the value is no address or number that could exist.
         """
 

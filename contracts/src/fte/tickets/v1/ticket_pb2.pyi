@@ -153,6 +153,8 @@ class _EscalationReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Esca
     """A person escalated it by hand."""
     ESCALATION_REASON_OTHER: _EscalationReason.ValueType  # 14
     """Something else; the summary says what."""
+    ESCALATION_REASON_DELIVERY_FAILED: _EscalationReason.ValueType  # 15
+    """A reply did not reach the customer, or nobody can tell whether it did; the summary says why."""
 
 class EscalationReason(_EscalationReason, metaclass=_EscalationReasonEnumTypeWrapper):
     """Why a person has to take over."""
@@ -187,6 +189,8 @@ ESCALATION_REASON_STAFF_DECISION: EscalationReason.ValueType  # 13
 """A person escalated it by hand."""
 ESCALATION_REASON_OTHER: EscalationReason.ValueType  # 14
 """Something else; the summary says what."""
+ESCALATION_REASON_DELIVERY_FAILED: EscalationReason.ValueType  # 15
+"""A reply did not reach the customer, or nobody can tell whether it did; the summary says why."""
 Global___EscalationReason: _TypeAlias = EscalationReason  # noqa: Y015
 
 class _TimelineKind:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from channels import events, store
 from channels.errors import ChannelDisabled
 from channels.model import Channel, Delivery, DeliveryState, Outcome, Reply
-from channels.providers.base import Provider
+from channels.providers.base import Inside
 from meshkit.clock import Clock
 from meshkit.database import Connection
 from meshkit.ids import uuid7
@@ -17,7 +17,7 @@ from meshkit.outbox import Outbox
 class Deliveries:
     """Delivers replies by the providers of the channels that are open."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, providers: Mapping[Channel, Provider]) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, providers: Mapping[Channel, Inside]) -> None:
         self._outbox = outbox
         self._clock = clock
         self._providers = providers
