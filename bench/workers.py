@@ -33,8 +33,7 @@ class Worker:
         self._process.start()
 
     async def ask(self) -> dict[str, Any]:
-        self._pipe.send("how far")
-        answer: dict[str, Any] = await asyncio.to_thread(self._pipe.recv)
+        answer: dict[str, Any] = await asyncio.to_thread(self._answer_to, "how far")
         return answer
 
     async def counted(self, count: int) -> dict[str, Any]:
@@ -47,9 +46,14 @@ class Worker:
                 await asyncio.sleep(0.01)
 
     async def latencies(self) -> list[float]:
-        self._pipe.send("latencies")
-        answer: list[float] = await asyncio.to_thread(self._pipe.recv)
+        answer: list[float] = await asyncio.to_thread(self._answer_to, "latencies")
         return answer
+
+    def _answer_to(self, question: str) -> Any:
+        self._pipe.send(question)
+        if not self._pipe.poll(ROUND_SECONDS_MAX):
+            raise TimeoutError(f"the worker did not say {question!r} within {ROUND_SECONDS_MAX:g} s")
+        return self._pipe.recv()
 
     def go(self) -> None:
         self._pipe.send("go")
@@ -72,6 +76,8 @@ class Progress:
         self.over = asyncio.Event()
 
     def hear(self, pipe: Pipe) -> None:
+        # The event loop has made it non-blocking, and then an answer that is longer than the buffer would be cut short.
+        os.set_blocking(pipe.fileno(), True)
         try:
             word = pipe.recv()
         except EOFError:
