@@ -122,6 +122,7 @@ async def strict_gateway(
     """A gateway behind one proxy, with few requests for each address, little time, and no channels behind it."""
     strict = {
         "GATEWAY_REQUESTS_PER_SECOND": "2",
+        "GATEWAY_WEBHOOKS_PER_SECOND": "20",
         "GATEWAY_TRUSTED_HOPS": "1",
         "GATEWAY_TIMEOUT_SECONDS": "1",
         "CHANNELS_ADDRESS": f"127.0.0.1:{free_ports(1)[0]}",

@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorPr
 from fte import descriptors
 from fte.access import ACCESS, PUBLIC
 
+_RAW = ".google.api.HttpBody"
 _VARIABLE = re.compile(r"\{(?P<field>[^=}]+)(?:=(?P<pattern>[^}]+))?\}")
 _SEGMENT = "[^/:]+"
 
@@ -20,6 +21,7 @@ class Binding:
     """One REST path of one method.
 
     `path` is a regular expression for the whole path, without the query; `fields` are the request's fields in it.
+    `raw` paths are for other companies' programs: they take a body of any type as it came (`google.api.HttpBody`).
     """
 
     service: str
@@ -28,16 +30,21 @@ class Binding:
     path: str
     fields: tuple[str, ...]
     public: bool
+    raw: bool
 
 
 @dataclass(frozen=True)
 class Method:
-    """One RPC: its full name as gRPC sends it, the service of the mesh that serves it, whether it needs no token."""
+    """One RPC: its full name as gRPC sends it, the service of the mesh that serves it, whether it needs no token.
+
+    `raw_fields` are the fields of its request that hold a body as it came.
+    """
 
     service: str
     full_name: str
     public: bool
     rules: tuple[HttpRule, ...]
+    raw_fields: frozenset[str]
 
 
 def methods() -> list[Method]:
@@ -53,9 +60,18 @@ def grpc_services() -> list[str]:
 def bindings() -> list[Binding]:
     """Every REST path of the mesh."""
     return [
-        Binding(method.service, method.full_name, verb, path_expression(template), _fields(template), method.public)
+        Binding(
+            service=method.service,
+            method=method.full_name,
+            verb=verb,
+            path=path_expression(template),
+            fields=_fields(template),
+            public=method.public,
+            raw=rule.body in method.raw_fields,
+        )
         for method in methods()
-        for verb, template in map(_verb_and_template, method.rules)
+        for rule in method.rules
+        for verb, template in [_verb_and_template(rule)]
     ]
 
 
@@ -76,6 +92,7 @@ def _fields(template: str) -> tuple[str, ...]:
 
 
 def _methods(contracts: FileDescriptorSet) -> Iterator[Method]:
+    requests = {f".{file.package}.{message.name}": message for file in contracts.file for message in file.message_type}
     for file in contracts.file:
         if not file.package.startswith("fte."):
             continue
@@ -87,6 +104,9 @@ def _methods(contracts: FileDescriptorSet) -> Iterator[Method]:
                     full_name=full_name,
                     public=PUBLIC in ACCESS[full_name],
                     rules=tuple(_rules(method)),
+                    raw_fields=frozenset(
+                        field.name for field in requests[method.input_type].field if field.type_name == _RAW
+                    ),
                 )
 
 

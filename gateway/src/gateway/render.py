@@ -2,19 +2,27 @@
 
 import yaml
 
-from fte import descriptors
-from gateway import routes, website
-from gateway.contracts import grpc_services
+from gateway import filters, routes, website
+from gateway.filters import PROVIDER_TOKEN
 from gateway.replies import ORIGINAL_PATH, ORIGINAL_TYPE, Config, local_replies
 from gateway.settings import GatewaySettings
 
 SERVICES = ("identity", "tickets", "knowledge", "agent", "channels")
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _CONNECTIONS = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-_FILTER = f"{_EXTENSIONS}.filters.http"
 # Headers that say who somebody is or how Envoy should treat them, and are ours to say. Callers are proved by tokens;
 # these are taken off all the same, so that nobody is tempted to read them.
-_FORGEABLE = ("x-envoy-", "x-fte-", "x-staff-", "x-jwt-", "x-caller", "x-customer", "x-client-", "x-forwarded-client-")
+_FORGEABLE = (
+    "x-envoy-",
+    "x-fte-",
+    "x-staff-",
+    "x-jwt-",
+    "x-caller",
+    "x-customer",
+    "x-client-",
+    "x-forwarded-client-",
+    PROVIDER_TOKEN,
+)
 
 
 def render(settings: GatewaySettings) -> str:
@@ -94,7 +102,7 @@ def _connection_manager(settings: GatewaySettings) -> Config:
                 }
             ],
         },
-        "http_filters": _http_filters(settings),
+        "http_filters": filters.chain(settings, routes.token_rules()),
     }
 
 
@@ -138,92 +146,4 @@ def _access_log() -> Config:
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
             "log_format": {"json_format": fields},
         },
-    }
-
-
-def _http_filters(settings: GatewaySettings) -> list[Config]:
-    # The order counts: what changes headers first, because on the way back it is the last to see them; the token before
-    # the body is held; the transcoder last, because all others are to see REST as it came.
-    return [
-        _filter("lua", "lua.v3.Lua"),
-        _filter("header_mutation", "header_mutation.v3.HeaderMutation", mutations={}),
-        *_rate_limit(settings),
-        _filter(
-            "jwt_authn",
-            "jwt_authn.v3.JwtAuthentication",
-            providers={
-                "staff": {
-                    "issuer": settings.staff_jwt_issuer,
-                    "audiences": [settings.staff_jwt_audience],
-                    # Without it a token would be taken from the query, too, and stand in every log.
-                    "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
-                    # The service verifies the token again: nobody believes the gateway's word.
-                    "forward": True,
-                    "local_jwks": {"inline_string": settings.staff_jwks},
-                    "jwt_cache_config": {"jwt_cache_size": 500},
-                }
-            },
-            strip_failure_response=True,
-            rules=routes.token_rules(),
-        ),
-        _filter("buffer", "buffer.v3.Buffer", max_request_bytes=settings.gateway_body_bytes_max),
-        _filter(
-            "compressor",
-            "compressor.v3.Compressor",
-            response_direction_config={
-                "common_config": {"min_content_length": 1024, "content_type": website.TEXT_TYPES}
-            },
-            compressor_library={
-                "name": "gzip",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"},
-            },
-        ),
-        _filter(
-            "grpc_json_transcoder",
-            "grpc_json_transcoder.v3.GrpcJsonTranscoder",
-            proto_descriptor=str(descriptors.path()),
-            services=grpc_services(),
-            match_incoming_request_route=True,
-            convert_grpc_status=True,
-            query_param_unescape_plus=True,
-            # By default a body's field overrides the path's of the same name, and unknown parameters pass.
-            request_validation_options={
-                "reject_unknown_method": True,
-                "reject_unknown_query_parameters": True,
-                "reject_binding_body_field_collisions": True,
-            },
-            max_request_body_size=settings.gateway_body_bytes_max,
-            max_response_body_size=8 * 1024 * 1024,
-        ),
-        _filter("router", "router.v3.Router"),
-    ]
-
-
-def _rate_limit(settings: GatewaySettings) -> list[Config]:
-    rate = settings.gateway_requests_per_second
-    if rate == 0:
-        return []
-    bucket = {"max_tokens": 2 * rate, "tokens_per_fill": rate, "fill_interval": "1s"}
-    # A provider gives one customer a /64 of IPv6 at least: that is one address to us.
-    by_address = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
-    return [
-        _filter(
-            "local_ratelimit",
-            "local_ratelimit.v3.LocalRateLimit",
-            stat_prefix="by_address",
-            # For whoever is not told apart by address, which is nobody: wide open.
-            token_bucket={"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
-            filter_enabled={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
-            filter_enforced={"default_value": {"numerator": 100, "denominator": "HUNDRED"}},
-            rate_limits=[{"actions": [by_address]}],
-            descriptors=[{"entries": [{"key": "masked_remote_address"}], "token_bucket": bucket}],
-            max_dynamic_descriptors=10_000,
-        )
-    ]
-
-
-def _filter(name: str, type_: str, **configuration: object) -> Config:
-    return {
-        "name": f"envoy.filters.http.{name}",
-        "typed_config": {"@type": f"{_FILTER}.{type_}", **configuration},
     }

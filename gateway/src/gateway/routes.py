@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterable
 
+from gateway import filters
 from gateway.contracts import Binding, Method, bindings, grpc_services, methods, path_expression
 from gateway.replies import HEALTH_PATH, Config
 from gateway.settings import GatewaySettings
 from gateway.website import NOT_TRANSCODED
 
 _FILTER = "type.googleapis.com/envoy.extensions.filters.http"
-# What gRPC says about itself has no meaning in a REST answer.
-_GRPC_HEADERS = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-status-details-bin")
 # To gRPC the answer of GetHealth is never an error; REST shows the status that it asks for. Header mutation may not
 # touch the status, so this is the one place for a script.
 _STATUS_AS_ASKED = """
@@ -27,7 +26,6 @@ _ESCAPED_NAME: Config = {
     "name": ":path",
     "string_match": {"safe_regex": {"regex": r"[^?]*\?(.*&)?[^=&]*%.*"}},
 }
-_UNBUFFERED: Config = {"envoy.filters.http.buffer": {"@type": f"{_FILTER}.buffer.v3.BufferPerRoute", "disabled": True}}
 _STAFF: Config = {"provider_name": "staff"}
 # A bad token is refused where none is needed, too: its owner believes to be signed in.
 _STAFF_OR_NOBODY: Config = {"requires_any": {"requirements": [_STAFF, {"allow_missing": {}}]}}
@@ -41,9 +39,11 @@ def api_routes(settings: GatewaySettings) -> list[Config]:
         _refused({"safe_regex": {"regex": ".*//.*"}}, 400),
         *(_grpc(service, settings) for service in grpc_services()),
         _grpc_refused(),
+        # Before the rules about queries, which a webhook's is not bound by: no field is read from it.
+        *(_rest(binding, settings) for binding in every if binding.raw),
         _refused({"prefix": "/api/", "headers": [_ESCAPED_NAME]}, 400),
         *(_refused(_twice(path, name), 400) for path, name in sorted({(b.path, f) for b in every for f in b.fields})),
-        *(_rest(binding, settings) for binding in every),
+        *(_rest(binding, settings) for binding in every if not binding.raw),
         *(_verb_refused(path, every) for path in sorted({binding.path for binding in every})),
         *(_refused({"prefix": prefix}, 404) for prefix in ("/api/", "/fte.", "/grpc.")),
     ]
@@ -61,7 +61,7 @@ def _refused(match: Config, status: int) -> Config:
 def _grpc_refused() -> Config:
     # Not held back either: a stream that waits for our answer, as reflection does, would wait for its own end.
     refused = _refused({"prefix": "/", "grpc": {}}, 404)
-    return {**refused, "typed_per_filter_config": {**NOT_TRANSCODED, **_UNBUFFERED}}
+    return {**refused, "typed_per_filter_config": {**NOT_TRANSCODED, **filters.NOT_BUFFERED}}
 
 
 def _verb_refused(path: str, every: Iterable[Binding]) -> Config:
@@ -75,6 +75,8 @@ def token_rules() -> list[Config]:
         *(
             {"match": _match(binding), "requires": _STAFF_OR_NOBODY if binding.public else _STAFF}
             for binding in bindings()
+            # A webhook's bearer is its provider's.
+            if not binding.raw
         ),
         *({"match": {"path": method.full_name}, "requires": _requirement(method)} for method in methods()),
     ]
@@ -90,12 +92,7 @@ def _match(binding: Binding) -> Config:
 
 
 def _rest(binding: Binding, settings: GatewaySettings) -> Config:
-    per_filter: Config = {
-        "envoy.filters.http.header_mutation": {
-            "@type": f"{_FILTER}.header_mutation.v3.HeaderMutationPerRoute",
-            "mutations": {"response_mutations": [{"remove": name} for name in _GRPC_HEADERS]},
-        }
-    }
+    per_filter = filters.for_webhooks(settings) if binding.raw else filters.for_rest()
     if binding.path == path_expression(HEALTH_PATH):
         per_filter["envoy.filters.http.lua"] = {
             "@type": f"{_FILTER}.lua.v3.LuaPerRoute",
@@ -145,7 +142,7 @@ def _grpc(service: str, settings: GatewaySettings) -> Config:
             }
         ],
         # The service's own limit counts here: the filter would hold back a stream until its end.
-        "typed_per_filter_config": _UNBUFFERED,
+        "typed_per_filter_config": filters.NOT_BUFFERED,
     }
 
 

@@ -73,7 +73,12 @@ class GatewaySettings(BaseSettings):
     gateway_requests_per_second: int = Field(
         default=100,
         ge=0,
-        description="Requests from one address (IPv6: from one /64) in a second; 0 for no limit.",
+        description="Requests from one address (IPv6: from one /64) in a second; 0 for no limit, webhooks included.",
+    )
+    gateway_webhooks_per_second: int = Field(
+        default=1000,
+        ge=1,
+        description="Webhook calls from one address in a second: a provider has few, and speaks for all customers.",
     )
     gateway_timeout_seconds: int = Field(default=10, ge=1, le=60, description="How long a REST call may take.")
     gateway_body_bytes_max: int = Field(
@@ -81,6 +86,9 @@ class GatewaySettings(BaseSettings):
         default=131_072,
         ge=1024,
         description="Largest body of a REST call, in bytes.",
+    )
+    gateway_webhook_bytes_max: int = Field(
+        default=65_536, ge=1024, description="Largest body of a webhook, in bytes; the contract says 64 KiB."
     )
 
     def address(self, service: str) -> tuple[str, int]:
