@@ -3,12 +3,15 @@
 import functools
 import ipaddress
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
+from google.api.httpbody_pb2 import HttpBody
+
 from channels import wire
-from channels.model import Condition, client_network
-from channels.operations import Origin, Records, Submissions, Watch
+from channels.errors import ChannelDisabled
+from channels.model import Channel, Condition, client_network
+from channels.operations import Decisions, GmailWebhooks, Origin, Records, Submissions, Watch, WhatsappWebhooks
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1 import message_pb2
 from fte.channels.v1.channels_service_pb2_grpc import ChannelsServiceServicer
@@ -19,22 +22,42 @@ from meshkit.timestamps import timestamp
 # Metadata, which over REST are the headers of the same names.
 IDEMPOTENCY_KEY = "idempotency-key"
 STATUS_TOKEN = "x-status-token"
+TWILIO_SIGNATURE = "x-twilio-signature"
+# Where the gateway puts what came as `Authorization`: that one is for callers of our own.
+PROVIDER_AUTHORIZATION = "x-provider-authorization"
+# Path and query as they were sent, before the gateway routed them: signatures cover them.
+ORIGINAL_PATH = "x-original-path"
 EXTERNAL_ADDRESS = "x-envoy-external-address"
 FORWARDED_FOR = "x-forwarded-for"
 # The gateway makes it the HTTP status: gRPC answers OK, because how we are is the answer and not a failure to answer.
 HTTP_STATUS = "x-http-status"
 
+# TwiML that says nothing: the answer follows when there is one.
+_NO_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+W = TypeVar("W")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ChannelsApi(ChannelsServiceServicer):
-    """Serves `fte.channels.v1.ChannelsService`."""
+    """Serves `fte.channels.v1.ChannelsService`. The webhooks of a channel are None while it is switched off."""
 
     def __init__(
-        self, submissions: Submissions, records: Records, watch: Watch, pages: PageTokens, gateways: Sequence[Network]
+        self,
+        submissions: Submissions,
+        whatsapp: WhatsappWebhooks | None,
+        gmail: GmailWebhooks | None,
+        records: Records,
+        decisions: Decisions,
+        watch: Watch,
+        pages: PageTokens,
+        gateways: Sequence[Network],
     ) -> None:
         self._submissions = submissions
+        self._whatsapp = whatsapp
+        self._gmail = gmail
         self._records = records
+        self._decisions = decisions
         self._watch = watch
         self._pages = pages
         self._clients = _Clients(gateways)
@@ -50,6 +73,22 @@ class ChannelsApi(ChannelsServiceServicer):
             wire.next_message_from_wire(request), _single(context, STATUS_TOKEN) or "", self._origin(context)
         )
         return pb.SubmitMessageResponse(reference=submission.reference, receive_time=timestamp(submission.receive_time))
+
+    async def ReceiveWhatsappMessage(self, request: pb.ReceiveWhatsappMessageRequest, context: Any) -> HttpBody:
+        """Takes a message that Twilio passes on."""
+        await _opened(self._whatsapp, Channel.WHATSAPP).receive_message(*_signed_by_twilio(request.body, context))
+        return HttpBody(content_type="text/xml", data=_NO_TWIML)
+
+    async def ReceiveWhatsappStatus(self, request: pb.ReceiveWhatsappStatusRequest, context: Any) -> HttpBody:
+        """Takes Twilio's word on how far a message has come."""
+        await _opened(self._whatsapp, Channel.WHATSAPP).receive_status(*_signed_by_twilio(request.body, context))
+        return HttpBody(content_type="text/xml", data=_NO_TWIML)
+
+    async def ReceiveGmailPush(self, request: pb.ReceiveGmailPushRequest, context: Any) -> pb.ReceiveGmailPushResponse:
+        """Takes the hint that a mailbox has changed."""
+        gmail = _opened(self._gmail, Channel.EMAIL)
+        await gmail.receive_push(_single(context, PROVIDER_AUTHORIZATION) or "", request.body.data)
+        return pb.ReceiveGmailPushResponse()
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Any) -> pb.GetHealthResponse:
         """Tells how the edge is."""
@@ -114,6 +153,14 @@ class ChannelsApi(ChannelsServiceServicer):
             ),
         )
 
+    async def RetryDelivery(self, request: pb.RetryDeliveryRequest, context: Any) -> message_pb2.Delivery:
+        """Sends again what a person decided to send again."""
+        return wire.delivery_to_wire(await self._decisions.retry(wire.DELIVERIES.parse(request.name)))
+
+    async def ConfirmDelivery(self, request: pb.ConfirmDeliveryRequest, context: Any) -> message_pb2.Delivery:
+        """Takes a person's word that the provider has it."""
+        return wire.delivery_to_wire(await self._decisions.confirm(wire.DELIVERIES.parse(request.name)))
+
     def _origin(self, context: Any) -> Origin:
         return Origin(_single(context, IDEMPOTENCY_KEY), self._clients.network(context))
 
@@ -158,6 +205,21 @@ def _address_told(context: Any) -> str:
         if key == FORWARDED_FOR:
             forwarded = str(value)
     return forwarded.rpartition(",")[2].strip()
+
+
+def _opened(webhooks: W | None, channel: Channel) -> W:
+    if webhooks is None:
+        raise ChannelDisabled(channel)
+    return webhooks
+
+
+def _signed_by_twilio(body: HttpBody, context: Any) -> tuple[bytes, str, str, str]:
+    return (
+        body.data,
+        body.content_type,
+        _single(context, ORIGINAL_PATH) or "",
+        _single(context, TWILIO_SIGNATURE) or "",
+    )
 
 
 def _single(context: Any, name: str) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from channels.api import ChannelsApi
 from channels.consumers import on_reply_requested
 from channels.model import Channel
-from channels.operations import Caps, Deliveries, Records, Submissions, Watch
+from channels.operations import Caps, Decisions, Deliveries, Records, Submissions, Watch
 from channels.providers.base import Inside
 from channels.providers.web import WebForm
 from channels.settings import Settings
@@ -49,7 +49,10 @@ def build(settings: Settings, clock: Clock | None = None) -> Service:
     watch = Watch(database, clock, providers, behind_seconds=settings.stream_behind_seconds)
     api = ChannelsApi(
         submissions,
+        None,
+        None,
         Records(database, clock, tuple(providers)),
+        Decisions(database),
         watch,
         PageTokens(settings.page_token_key),
         settings.trusted_gateways,

@@ -87,3 +87,59 @@ class ChannelDisabled(Failure):
 
     def __init__(self, channel: str) -> None:
         super().__init__("this channel is switched off; write to us another way", facts={"channel": channel})
+
+
+class BadSignature(Failure):
+    """The provider's signature is missing, or does not fit the body and our public address."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    reason: ClassVar[str] = reason_name(ErrorReason, ErrorReason.ERROR_REASON_BAD_SIGNATURE)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the signature is missing or does not fit body and address; PUBLIC_URL must be the address that the "
+            "provider was given, and the token its current or previous one"
+        )
+
+
+class BadToken(Failure):
+    """The provider's token is missing, expired, or not its own for our audience and account."""
+
+    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
+    reason: ClassVar[str] = reason_name(ErrorReason, ErrorReason.ERROR_REASON_BAD_TOKEN)
+
+    def __init__(self) -> None:
+        super().__init__("the push needs a token that Google signed for this audience and service account")
+
+
+class WrongAccount(Failure):
+    """Signed, but for another account of the provider than ours."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    reason: ClassVar[str] = reason_name(ErrorReason, ErrorReason.ERROR_REASON_WRONG_ACCOUNT)
+
+    def __init__(self) -> None:
+        super().__init__("this webhook is of another account than the one that is configured here")
+
+
+class WebhookUnreadable(Failure):
+    """The provider's proof is good, but this is not what it sends. `field` names what cannot be read."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    reason: ClassVar[str] = reason_name(ErrorReason, ErrorReason.ERROR_REASON_WEBHOOK_UNREADABLE)
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}", violations=(Violation(field, rule),))
+
+
+class DeliverySettled(Failure):
+    """The delivery is not in a state in which a person has to decide about it."""
+
+    kind: ClassVar[Kind] = Kind.PRECONDITION
+    reason: ClassVar[str] = reason_name(ErrorReason, ErrorReason.ERROR_REASON_DELIVERY_SETTLED)
+
+    def __init__(self, delivery: uuid.UUID, state: str, *, needed: str) -> None:
+        super().__init__(
+            f"the delivery must be {needed} for this, and it is {state.upper()}; read it again",
+            facts={"delivery": f"deliveries/{delivery}", "state": state.upper()},
+        )

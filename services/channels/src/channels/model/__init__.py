@@ -1,7 +1,7 @@
 """Messages, promises and deliveries, and the rules they keep. Pure: no wire, no store."""
 
 from channels.model.counts import ChannelCounts, EdgeHealth
-from channels.model.deliveries import Delivery, Outcome, Reply
+from channels.model.deliveries import Delivery, Outcome, Receipt, Reply
 from channels.model.messages import (
     ATTACHMENTS_MAX,
     NO_THREAD,
@@ -9,6 +9,7 @@ from channels.model.messages import (
     Attachment,
     CustomerMessage,
     Heard,
+    Hint,
     InboundMessage,
     Thread,
 )
@@ -47,12 +48,14 @@ __all__ = [
     "EdgeHealth",
     "Form",
     "Heard",
+    "Hint",
     "InboundMessage",
     "NextMessage",
     "Outcome",
     "Priority",
     "Promise",
     "Reachability",
+    "Receipt",
     "Reply",
     "Sender",
     "SenderType",

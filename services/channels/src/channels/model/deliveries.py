@@ -8,7 +8,7 @@ from datetime import datetime
 
 from channels.model.messages import NO_THREAD, Thread
 from channels.model.senders import Sender
-from channels.model.vocabulary import Channel, DeliveryState
+from channels.model.vocabulary import Channel, DeliveryState, Reachability
 
 # What is delivered cannot fail any more, and what failed stays with a person.
 _ADVANCES = {
@@ -44,6 +44,16 @@ class Outcome:
     state: DeliveryState
     provider_message_id: str = ""
     failure_reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a provider says later of a message it took: how far it has come, and what that tells of its recipient."""
+
+    provider_message_id: str
+    state: DeliveryState
+    failure_reason: str = ""
+    reachability: Reachability | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -56,6 +56,14 @@ class Heard:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Hint:
+    """A provider's word that something changed in a mailbox: not what, and perhaps not for the first time."""
+
+    mailbox: str
+    history_id: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class InboundMessage:
     """A message as it was taken in, without its words."""
 

@@ -20,8 +20,11 @@ from channels.model import (
     Condition,
     DeliveryKind,
     DeliveryState,
+    Heard,
+    Hint,
     Outcome,
     Reachability,
+    Receipt,
     Reply,
     Sender,
     Thread,
@@ -184,4 +187,25 @@ class Outside(Provider, Protocol):
 
         Raises Unclear, Throttled or Unreachable while it cannot be asked.
         """
+        ...
+
+
+class WhatsappEar(Protocol):
+    """What Twilio calls; `path` is path and query as they were sent. Both raise BadSignature, WrongAccount,
+    WebhookUnreadable."""
+
+    def heard(self, body: bytes, content_type: str, path: str, signature: str) -> Heard | None:
+        """The message that a signed webhook brings; None for one that is no customer's."""
+        ...
+
+    def receipt(self, body: bytes, content_type: str, path: str, signature: str) -> Receipt | None:
+        """What a signed status callback says of a message of ours; None where it says nothing new to us."""
+        ...
+
+
+class PushEar(Protocol):
+    """What Pub/Sub calls."""
+
+    async def hint(self, authorization: str, body: bytes) -> Hint | None:
+        """The hint that a proved push brings; None for another mailbox. Raises BadToken, WebhookUnreadable."""
         ...
