@@ -117,6 +117,7 @@ class DeliveryChanged(_message.Message):
     CHANGE_TIME_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     REACHABILITY_FIELD_NUMBER: _builtins.int
+    THREAD_FIELD_NUMBER: _builtins.int
     delivery: _builtins.str
     """The delivery, `deliveries/{uuid}`; empty where a customer's own word says it, as STOP does."""
     message: _builtins.str
@@ -141,6 +142,10 @@ class DeliveryChanged(_message.Message):
     def recipient(self) -> _message_pb2.Sender:
         """The address or number that `reachability` is about; unset where that is unspecified."""
 
+    @_builtins.property
+    def thread(self) -> _message_pb2.Thread:
+        """What the provider made of the message that was sent, once it is known: the desk joins by it what answers our mail."""
+
     def __init__(
         self,
         *,
@@ -154,10 +159,11 @@ class DeliveryChanged(_message.Message):
         change_time: _timestamp_pb2.Timestamp | None = ...,
         recipient: _message_pb2.Sender | None = ...,
         reachability: _customer_pb2.Reachability.ValueType = ...,
+        thread: _message_pb2.Thread | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "recipient", b"recipient"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "recipient", b"recipient", "thread", b"thread"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "channel", b"channel", "conversation", b"conversation", "delivery", b"delivery", "failure_reason", b"failure_reason", "message", b"message", "provider_message_id", b"provider_message_id", "reachability", b"reachability", "recipient", b"recipient", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "channel", b"channel", "conversation", b"conversation", "delivery", b"delivery", "failure_reason", b"failure_reason", "message", b"message", "provider_message_id", b"provider_message_id", "reachability", b"reachability", "recipient", b"recipient", "state", b"state", "thread", b"thread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

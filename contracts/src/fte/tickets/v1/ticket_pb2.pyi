@@ -592,7 +592,7 @@ class TimelineEntry(_message.Message):
 
     @_builtins.property
     def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """More facts, as words without a customer's text: `reason`, `deliveryState`, `failureReason`, `category` and such."""
+        """More facts, as words without a customer's text: `reason`, `delivery`, `deliveryState`, `failureReason` and such."""
 
     def __init__(
         self,

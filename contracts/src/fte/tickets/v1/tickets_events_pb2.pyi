@@ -97,7 +97,7 @@ class ReplyRequested(_message.Message):
     channel: _message_pb2.Channel.ValueType
     """The channel to answer on: the one the question came by."""
     subject: _builtins.str
-    """Subject of the ticket."""
+    """What it is about: on e-mail the subject of the customer's newest mail, as threads need it; else that of the ticket."""
     text: _builtins.str
     """The body, plain text; greeting, sign-off and reference are the channel's."""
     author: _ticket_pb2.Author.ValueType
@@ -110,7 +110,9 @@ class ReplyRequested(_message.Message):
 
     @_builtins.property
     def thread(self) -> _message_pb2.Thread:
-        """What joins the reply to the customer's thread."""
+        """What joins the reply to the customer's thread: `message_id` is the mail that it answers, `references` the whole chain
+        for the reply's own header, that mail's id last.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
