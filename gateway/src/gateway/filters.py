@@ -71,7 +71,7 @@ def for_webhooks(settings: GatewaySettings) -> Config:
     The bearer that a provider sends is its own and none of ours: it goes on under another name, so that nobody takes it
     for a caller's. Whoever reads the call checks it, as they check signatures.
     """
-    moved = [
+    moved: list[Config] = [
         {"append": _overwrite(PROVIDER_TOKEN, "%REQ(AUTHORIZATION)%")},
         {"remove": "authorization"},
     ]
