@@ -8,6 +8,7 @@ from identity import wire
 from identity.model import Claim
 from identity.operations import Operations
 from meshkit.pages import PageTokens, page_size
+from meshkit.timestamps import moment
 
 
 class IdentityApi(IdentityServiceServicer):
@@ -27,6 +28,15 @@ class IdentityApi(IdentityServiceServicer):
         )
         customer, created = await self._operations.resolve_customer(Claim(identifier, request.display_name.strip()))
         return identity_service_pb2.ResolveCustomerResponse(customer=wire.customer_to_wire(customer), created=created)
+
+    async def MarkIdentifier(
+        self, request: identity_service_pb2.MarkIdentifierRequest, context: Any
+    ) -> identity_service_pb2.MarkIdentifierResponse:
+        """Notes whether an identifier can be reached."""
+        identifier = wire.identifier_from_wire(request.identifier, verified=False, phone_region=self._phone_region)
+        reachability = wire.reachability_from_wire(request.reachability)
+        await self._operations.mark_identifier(identifier, reachability, moment(request.change_time))
+        return identity_service_pb2.MarkIdentifierResponse()
 
     async def GetCustomer(
         self, request: identity_service_pb2.GetCustomerRequest, context: Any

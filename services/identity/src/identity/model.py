@@ -20,13 +20,25 @@ class IdentifierType(enum.StrEnum):
     PHONE = "phone"
 
 
+class Reachability(enum.StrEnum):
+    """Whether messages reach an identifier, as it stands in the store."""
+
+    REACHABLE = "reachable"
+    UNDELIVERABLE = "undeliverable"
+    OPTED_OUT = "opted_out"
+
+
 @dataclasses.dataclass(frozen=True)
 class Identifier:
-    """One normalised address or number. Two are the same identifier exactly when type and value are equal."""
+    """One normalised address or number. Two are the same identifier exactly when type and value are equal.
+
+    It counts as reachable until a provider says otherwise.
+    """
 
     type: IdentifierType
     value: str
     verified: bool = False
+    reachability: Reachability = Reachability.REACHABLE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from identity import events, store
 from identity.errors import CustomerNotFound
-from identity.model import Claim, Customer, Identifier
+from identity.model import Claim, Customer, Identifier, Reachability
 from meshkit.clock import Clock
 from meshkit.database import Connection, Database
 from meshkit.ids import uuid7
@@ -29,6 +29,15 @@ class Operations:
             return known, False
         async with self._database.transaction() as connection:
             return await self._write_claim(connection, claim)
+
+    async def mark_identifier(self, identifier: Identifier, reachability: Reachability, since: datetime) -> None:
+        """Notes whether an identifier can be reached since then; of several notes, the one with the latest time stands.
+
+        A time that has not come yet counts as now: no wrong clock elsewhere makes its note stand for ever.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            await store.mark_identifier(connection, identifier, reachability, min(since, now), now)
 
     async def get_customer(self, customer_id: uuid.UUID) -> Customer:
         """Returns one customer. Raises CustomerNotFound."""

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from asyncpg import Record
 
-from identity.model import Customer, Identifier, IdentifierType
+from identity.model import Customer, Identifier, IdentifierType, Reachability
 from meshkit import sql
 from meshkit.database import Connection
 
@@ -28,6 +28,13 @@ async def claim_identifier(
         QUERIES.claim_identifier, identifier.type, identifier.value, customer_id, identifier.verified, now
     )
     return owner
+
+
+async def mark_identifier(
+    connection: Connection, identifier: Identifier, reachability: Reachability, since: datetime, now: datetime
+) -> None:
+    """Notes what is known since then, unless as late a note stands; leaves an identifier that nobody has alone."""
+    await connection.execute(QUERIES.mark_identifier, identifier.type, identifier.value, reachability, since, now)
 
 
 async def add_customer(connection: Connection, customer_id: uuid.UUID, display_name: str, now: datetime) -> None:
@@ -75,4 +82,4 @@ def _customer(rows: Sequence[Record]) -> Customer:
 
 def _identifiers(rows: Iterable[Record]) -> Iterable[Identifier]:
     for row in rows:
-        yield Identifier(IdentifierType(row["type"]), row["value"], row["verified"])
+        yield Identifier(IdentifierType(row["type"]), row["value"], row["verified"], Reachability(row["reachability"]))

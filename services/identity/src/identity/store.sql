@@ -12,6 +12,19 @@ on conflict (type, value) do update
 set verified = known.verified or excluded.verified
 returning customer_id;
 
+-- name: mark_identifier
+-- Notes whether messages reach an identifier, unless a note as late stands already; its customer changed with it.
+with marked as (
+    update identifiers
+    set reachability = $3, reachability_time = $4
+    where type = $1 and value = $2 and (reachability_time is null or reachability_time < $4)
+    returning customer_id
+)
+update customers
+set update_time = $5
+from marked
+where customers.customer_id = marked.customer_id;
+
 -- name: add_customer
 -- A customer nobody knew before.
 insert into customers (customer_id, display_name, create_time, update_time)
@@ -33,7 +46,8 @@ select
     customers.update_time,
     identifiers.type,
     identifiers.value,
-    identifiers.verified
+    identifiers.verified,
+    identifiers.reachability
 from customers
 join identifiers using (customer_id)
 where customers.customer_id = any($1::uuid[])

@@ -2,7 +2,7 @@
 
 from fte.identity.v1 import customer_pb2 as pb
 from identity.errors import InvalidIdentifier
-from identity.model import Customer, Identifier, IdentifierType, normalise
+from identity.model import Customer, Identifier, IdentifierType, Reachability, normalise
 from meshkit.ids import ResourceName
 from meshkit.timestamps import timestamp
 
@@ -13,6 +13,12 @@ _TYPES = {
     pb.IDENTIFIER_TYPE_PHONE: IdentifierType.PHONE,
 }
 _WIRE_TYPES = {type_: number for number, type_ in _TYPES.items()}
+_REACHABILITY = {
+    pb.REACHABILITY_REACHABLE: Reachability.REACHABLE,
+    pb.REACHABILITY_UNDELIVERABLE: Reachability.UNDELIVERABLE,
+    pb.REACHABILITY_OPTED_OUT: Reachability.OPTED_OUT,
+}
+_WIRE_REACHABILITY = {word: number for number, word in _REACHABILITY.items()}
 
 
 def identifier_from_wire(message: pb.Identifier, *, verified: bool, phone_region: str | None) -> Identifier:
@@ -34,13 +40,23 @@ def identifier_type_to_wire(type_: IdentifierType) -> pb.IdentifierType.ValueTyp
     return _WIRE_TYPES[type_]
 
 
+def reachability_from_wire(value: pb.Reachability.ValueType) -> Reachability:
+    """Returns our word for whether an identifier can be reached."""
+    return _REACHABILITY[value]
+
+
 def customer_to_wire(customer: Customer) -> pb.Customer:
     """Returns the customer as the contract shows it."""
     return pb.Customer(
         name=CUSTOMERS.format(customer.id),
         display_name=customer.display_name,
         identifiers=[
-            pb.Identifier(type=_WIRE_TYPES[identifier.type], value=identifier.value, verified=identifier.verified)
+            pb.Identifier(
+                type=_WIRE_TYPES[identifier.type],
+                value=identifier.value,
+                verified=identifier.verified,
+                reachability=_WIRE_REACHABILITY[identifier.reachability],
+            )
             for identifier in customer.identifiers
         ],
         create_time=timestamp(customer.create_time),
