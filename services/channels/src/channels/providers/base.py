@@ -61,8 +61,8 @@ class Letter:
     """What is to be said to one recipient, before it has its channel's form.
 
     `text` is the desk's body, empty for what is no reply. `status_url` is set where there is a status page.
-    `last_heard` is when the recipient last wrote to us on this channel, by the provider's time, None if never; `now` is
-    when the letter is composed.
+    `last_heard` is when the recipient last wrote to us on this channel, by the provider's time, None if never;
+    `last_written` is when we last wrote to them on it, None if never; `now` is when the letter is composed.
     """
 
     delivery_id: uuid.UUID
@@ -75,6 +75,7 @@ class Letter:
     thread: Thread = NO_THREAD
     status_url: str = ""
     last_heard: datetime | None = None
+    last_written: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class Parcel:
     """One message on its way to the provider. `number` counts from 1 among the `count` parts of its delivery.
 
     `claimed_time` is when it was first claimed for sending: nothing at the provider that is older can be it.
+    `known_ids` are the provider's ids that are recorded for other messages to this recipient, from two days before that
+    on: where a provider takes no name of ours for a message, equal words said twice are told apart by them.
     """
 
     delivery_id: uuid.UUID
@@ -107,6 +110,7 @@ class Parcel:
     content: Content
     claimed_time: datetime
     thread: Thread = NO_THREAD
+    known_ids: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
