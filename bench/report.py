@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.explain import WHERE
+
 FOLDER = Path(__file__).parent
 RAW = FOLDER / "results.json"
 RESULTS = FOLDER / "RESULTS.md"
@@ -144,6 +146,8 @@ def rendered(kept: Mapping[str, Any]) -> str:
     for name in present:
         run = kept[name]
         parts += ["", f"## {name}", "", f"`bench/{name}.py`, {run['date']}. " + "; ".join(run["machine"]) + ".", ""]
+        if name in WHERE:
+            parts += [f"Where the time goes: {WHERE[name](run['figures'])}", ""]
         parts += _detail(run["figures"])
     return "\n".join(parts) + "\n"
 

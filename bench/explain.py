@@ -1,0 +1,68 @@
+"""Where the time goes, in a sentence for each bench, from the same run's CPU times and profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Figures = Mapping[str, Any]
+
+
+def _listed(us: Mapping[str, float], *, without: str = "load generator") -> str:
+    """CPU times, greatest first, with their sum."""
+    parts = sorted(((value, name) for name, value in us.items() if name != without), reverse=True)
+    return f"{sum(value for value, _ in parts)} µs ({', '.join(f'{name} {value}' for value, name in parts)})"
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    """The greatest shares of a process's Python time, as percentages."""
+    greatest = sorted(shares.items(), key=lambda each: -each[1])[:4]
+    return ", ".join(f"{name} {share:.0%}" for name, share in greatest)
+
+
+def form(found: Figures) -> str:
+    """What a form costs each side, and what channels does with its part."""
+    sides = found["sides"]
+    ours, behind = sides["mesh"]["cpu_us_per_form"], sides["monolith (outbox) behind Envoy"]["cpu_us_per_form"]
+    return (
+        f"Both cores are busy throughout, so CPU time decides. A form takes {_listed(ours)} of the mesh's processes, "
+        f"and {_listed(behind)} of the monolith's behind Envoy; without a proxy it is spared what the proxy costs. "
+        f"In channels, samples fall on {_shares(found['shares_of_python_time'].get('channels', {}))}."
+    )
+
+
+def unary(found: Figures) -> str:
+    """What the kit adds to each side of a call."""
+    bare, full = found["bare"], found["full"]
+    return (
+        f"The server takes {full['server_cpu_us']:.0f} µs a call in place of {bare['server_cpu_us']:.0f}, the client "
+        f"{full['client_cpu_us']:.0f} in place of {bare['client_cpu_us']:.0f}: three headers to encode, send and read, "
+        "a deadline to hold, a token to look up, the request to validate, metrics and a line in the log."
+    )
+
+
+def stream(found: Figures) -> str:
+    """What raw aiokafka costs once it writes the effect, too."""
+    us = found["cpu_us_per_message"]
+    return (
+        "Raw aiokafka only counts what it reads. Once it writes the effect to PostgreSQL, without inbox, outbox or "
+        f"order for each key, it does {found['raw_writing_per_second']}/s, and ours is "
+        f"{found['ratio_to_raw_writing']:.0%} of that. CPU time of the two processes a message: raw {sum(us['raw'].values())} µs, raw with a write "
+        f"{sum(us['raw-writing'].values())}, ours {sum(us['ours'].values())}."
+    )
+
+
+def journey(found: Figures) -> str:
+    """What a message costs each process while a backlog is worked off."""
+    us = found["burst"]["cpu_us_per_message"]
+    seconds = sum(value for name, value in us.items() if name != "load generator") / 1e6
+    return (
+        f"A message takes {_listed(us)} of CPU time while a backlog is worked off, so two cores cannot do more than "
+        f"{2 / seconds:.0f} a second. In the agent, samples fall on "
+        f"{_shares(found['shares_of_python_time'].get('agent', {}))} (agents is the Agents SDK: a run is four turns of "
+        "it). The services scale out alone; on two cores there is nothing to scale to."
+    )
+
+
+WHERE: Mapping[str, Callable[[Figures], str]] = {"form": form, "unary": unary, "stream": stream, "journey": journey}
+"""By the name of the bench."""
