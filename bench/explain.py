@@ -47,7 +47,7 @@ def stream(found: Figures) -> str:
     return (
         "Raw aiokafka only counts what it reads. Once it writes the effect to PostgreSQL, without inbox, outbox or "
         f"order for each key, it does {found['raw_writing_per_second']}/s, and ours is "
-        f"{found['ratio_to_raw_writing']:.0%} of that. CPU time of both processes for each message: raw {us['raw']} µs, "
+        f"{found['ratio_to_raw_writing']:.0%} of that. CPU time of both processes a message: raw {us['raw']} µs, "
         f"raw with a write {us['raw-writing']}, ours {us['ours']}."
     )
 
