@@ -60,8 +60,8 @@ ON_OUTCOMES = frozenset({Kind.FAILED_LATER})
 class Fault(BaseModel):
     """A fault as it is asked for.
 
-    `times` is how often it strikes, 0 until it is cleared; `chance` is how likely each time. With a `seed`, chance falls
-    the same way each time the fault is set.
+    `times` is how often it strikes, 0 until it is cleared; `chance` is how likely each time. With a `seed`, chance
+    falls the same way each time the fault is set.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -51,7 +51,8 @@ class ConnectionReset(Response):
 class _Protocol(H11Protocol):
     """uvicorn's protocol, with a way for the application to cut its connection: ASGI has none."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    # uvicorn narrows the transport's type, too: TCP has no other.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         app = self.app
 
@@ -65,7 +66,7 @@ class _Protocol(H11Protocol):
             scope.setdefault("extensions", {})[RESET] = reset
             await app(scope, receive, send)
 
-        self.app = with_reset  # type: ignore[assignment] # Starlette types scopes as mappings, uvicorn as typed ones.
+        self.app = with_reset
 
 
 class _Server(uvicorn.Server):
