@@ -26,7 +26,7 @@ from local.fixtures import MakeDatabase
 from meshkit import inbox
 from meshkit.channel import connect
 from meshkit.envelope import Received
-from meshkit.errors import Failure, Kind
+from meshkit.errors import Failure, Kind, Unavailable
 from meshkit.ids import uuid7
 from meshkit.migrations import migrate
 from meshkit.promises import StatusTokens
@@ -58,7 +58,9 @@ class Neighbour(IdentityServiceServicer):
 
     def __init__(self) -> None:
         self.asked: list[identity_service_pb2.ResolveCustomerRequest] = []
+        self.marked: list[identity_service_pb2.MarkIdentifierRequest] = []
         self.knows_everybody = False
+        self.away = False
 
     async def ResolveCustomer(
         self, request: identity_service_pb2.ResolveCustomerRequest, context: Any
@@ -68,6 +70,16 @@ class Neighbour(IdentityServiceServicer):
             raise InvalidIdentifier("no such address")
         customer = customer_pb2.Customer(name=customer_of(request.identifier.value))
         return identity_service_pb2.ResolveCustomerResponse(customer=customer)
+
+    async def MarkIdentifier(
+        self, request: identity_service_pb2.MarkIdentifierRequest, context: Any
+    ) -> identity_service_pb2.MarkIdentifierResponse:
+        self.marked.append(request)
+        if self.away:
+            raise Unavailable("away")
+        if request.identifier.value == "nobody":
+            raise InvalidIdentifier("no such address")
+        return identity_service_pb2.MarkIdentifierResponse()
 
     async def GetCustomer(
         self, request: identity_service_pb2.GetCustomerRequest, context: Any

@@ -116,7 +116,9 @@ async def test_an_apology_stays_beside_the_messages_that_were_filed(office: Offi
     shown = await office.ticket(ticket.reference)
     assert [message.author for message in shown.messages] == [ticket_pb2.AUTHOR_CUSTOMER, ticket_pb2.AUTHOR_AGENT]
     apology = shown.messages[1]
-    receipt = DeliveryChanged(message=apology.name, state=message_pb2.DELIVERY_STATE_DELIVERED)
+    receipt = DeliveryChanged(
+        message=apology.name, channel=message_pb2.CHANNEL_WEB_FORM, state=message_pb2.DELIVERY_STATE_DELIVERED
+    )
     await office.handle(event(receipt, "fte.channels.deliveries"))
     stub = await office.stub("staff")
     delivered = await stub.GetMessage(pb.GetMessageRequest(name=apology.name))

@@ -7,13 +7,11 @@ import uuid
 
 import grpc
 import pytest
-from services.tickets.tests.conftest import Office, customer_of, event, follow_up, mail, refused
+from services.tickets.tests.conftest import Office, customer_of, follow_up, mail, refused
 
 from fte.channels.v1 import message_pb2
-from fte.channels.v1.channels_events_pb2 import DeliveryChanged
 from fte.tickets.v1 import ticket_pb2, tickets_events_pb2
 from fte.tickets.v1 import tickets_service_pb2 as pb
-from tickets import errors
 
 S = ticket_pb2.TicketState
 RUN = f"runs/{uuid.uuid4()}"
@@ -62,7 +60,7 @@ async def test_a_reply_goes_to_the_sender_and_thread_of_the_question(office: Off
     assert reply.message == said.name
     assert (reply.channel, reply.text) == (message_pb2.CHANNEL_EMAIL, "An answer")
     assert (reply.recipient.value, reply.sender_verified) == ("anna@customer.example", True)
-    assert (reply.thread.message_id, list(reply.thread.references)) == ("<2@c>", ["<1@c>"])
+    assert (reply.thread.message_id, list(reply.thread.references)) == ("<2@c>", ["<1@c>", "<2@c>"])
     assert reply.reference == (await office.ticket(filed.ticket)).reference
 
 
@@ -358,43 +356,3 @@ async def test_one_case_that_cannot_be_escalated_does_not_hold_up_the_others(off
         await office.look_for_overdue()
     assert (await office.ticket(sound.name)).state == S.TICKET_STATE_ESCALATED
     assert (await office.ticket(broken.name)).state == S.TICKET_STATE_NEW
-
-
-def receipt(message: str, state: message_pb2.DeliveryState.ValueType, reason: str = "") -> DeliveryChanged:
-    return DeliveryChanged(message=message, state=state, failure_reason=reason)
-
-
-async def test_receipts_move_a_message_forward_only(office: Office) -> None:
-    ticket = await office.form()
-    await office.triage(ticket.name)
-    said = await office.reply(ticket.name, 1)
-    for state in (
-        message_pb2.DELIVERY_STATE_DELIVERED,
-        message_pb2.DELIVERY_STATE_SENT,
-        message_pb2.DELIVERY_STATE_DELIVERED,
-        message_pb2.DELIVERY_STATE_FAILED,
-    ):
-        await office.handle(event(receipt(said.name, state), "fte.channels.deliveries"))
-    assert (await office.ticket(ticket.name)).messages[-1].delivery_state == message_pb2.DELIVERY_STATE_DELIVERED
-    changed = [entry for entry in await office.timeline(ticket.name) if "deliveryState" in entry.facts]
-    assert [dict(entry.facts) for entry in changed] == [{"deliveryState": "DELIVERED"}]
-    assert changed[0].actor == "desk"
-
-
-async def test_a_failed_delivery_says_why_in_the_timeline(office: Office) -> None:
-    ticket = await office.form()
-    await office.triage(ticket.name)
-    said = await office.reply(ticket.name, 1)
-    failed = receipt(said.name, message_pb2.DELIVERY_STATE_FAILED, "MAILBOX_FULL")
-    await office.handle(event(failed, "fte.channels.deliveries"))
-    entry = (await office.timeline(ticket.name))[-1]
-    assert dict(entry.facts) == {"deliveryState": "FAILED", "failureReason": "MAILBOX_FULL"}
-
-
-async def test_a_receipt_for_what_nobody_said_is_refused(office: Office) -> None:
-    unknown = receipt(f"messages/{uuid.uuid4()}", message_pb2.DELIVERY_STATE_SENT)
-    of_the_future = DeliveryChanged.FromString(b"\x12\x01x" + b"\x28\x63")
-    with pytest.raises(errors.MessageNotFound):
-        await office.handle(event(unknown, "fte.channels.deliveries"))
-    with pytest.raises(errors.EventUnreadable):
-        await office.handle(event(of_the_future, "fte.channels.deliveries"))

@@ -50,6 +50,7 @@ def build(settings: Settings, clock: Clock | None = None, tokens: Tokens | None 
         overdue_after=timedelta(seconds=settings.answer_overdue_seconds),
         overdue_batch_max=settings.overdue_batch_max,
     )
+    customers = Customers(identity)
     return Service(
         name=GROUP,
         settings=settings,
@@ -66,8 +67,8 @@ def build(settings: Settings, clock: Clock | None = None, tokens: Tokens | None 
         contracts=descriptors.load(),
         migrations="tickets",
         subscriptions=[
-            on_message_received(desk, Customers(identity), concurrency=settings.incoming_concurrency),
-            on_delivery_changed(desk),
+            on_message_received(desk, customers, concurrency=settings.incoming_concurrency),
+            on_delivery_changed(desk, customers),
             on_dead_letter(desk),
         ],
         timers=[Timer("overdue", settings.overdue_check_seconds, partial(escalate_overdue, desk))],

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Final
 
 import grpc
 
 from fte.identity.v1 import customer_pb2, identity_service_pb2, identity_service_pb2_grpc
 from meshkit.status import from_rpc_error
+from meshkit.timestamps import timestamp
 from tickets import wire
 from tickets.errors import SenderRefused
-from tickets.model import Sender
+from tickets.model import Reached, Sender
 
 _DISPLAY_NAME_CHARACTERS_MAX: Final = 100
 
-SAFE_TO_REPEAT: Final = frozenset({"/fte.identity.v1.IdentityService/ResolveCustomer"})
+SAFE_TO_REPEAT: Final = frozenset(
+    {
+        "/fte.identity.v1.IdentityService/ResolveCustomer",
+        "/fte.identity.v1.IdentityService/MarkIdentifier",
+    }
+)
 """What identity answers the same however often it is asked."""
 
 
@@ -42,3 +49,21 @@ class Customers:
                 raise SenderRefused from error
             raise from_rpc_error(error).as_failure() or error from error
         return wire.CUSTOMERS.parse(response.customer.name)
+
+    async def mark(self, reached: Reached, since: datetime) -> None:
+        """Notes whether the identifier can be reached from then on.
+
+        Raises what the call itself raises when identity is away.
+        """
+        recipient = reached.recipient
+        request = identity_service_pb2.MarkIdentifierRequest(
+            identifier=customer_pb2.Identifier(type=wire.IDENTIFIER_TYPE[recipient.type], value=recipient.value),
+            reachability=wire.REACHABILITY[reached.reachability],
+            change_time=timestamp(since),
+        )
+        try:
+            await self._identity.MarkIdentifier(request)
+        except grpc.aio.AioRpcError as error:
+            # Identity knows no customer by what it takes for no address: there is nobody to note it of.
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise from_rpc_error(error).as_failure() or error from error

@@ -12,8 +12,7 @@ from meshkit.envelope import Received
 from meshkit.subscription import Subscription
 from tickets import wire
 from tickets.clients import Customers
-from tickets.errors import EventUnreadable
-from tickets.model import IncomingMessage
+from tickets.model import DeliveryChange, IncomingMessage
 from tickets.operations.dead_letters import apologise, keep_dead_letter
 from tickets.operations.deliveries import record_delivery
 from tickets.operations.desk import Desk
@@ -48,20 +47,22 @@ def on_message_received(
     )
 
 
-def on_delivery_changed(desk: Desk) -> Subscription[DeliveryChanged, None]:
-    """A reply has come further on its way: the desk shows it."""
+def on_delivery_changed(desk: Desk, customers: Customers) -> Subscription[DeliveryChanged, DeliveryChange]:
+    """A message has come further on its way, or an address can be reached no more: identity and the desk note it."""
 
-    async def apply(connection: Connection, received: Received[DeliveryChanged], _: None) -> None:
-        change = received.message
-        state = wire.DELIVERY_STATE_WORD.get(change.state)
-        if state is None:
-            raise EventUnreadable
-        message_id = wire.MESSAGES.parse(change.message, field="message")
-        await record_delivery(desk, connection, message_id, state, change.failure_reason)
+    async def prepare(received: Received[DeliveryChanged]) -> DeliveryChange:
+        change = wire.delivery_change(received.message)
+        if change.reached is not None:
+            await customers.mark(change.reached, change.time)
+        return change
+
+    async def apply(connection: Connection, _: Received[DeliveryChanged], change: DeliveryChange) -> None:
+        await record_delivery(desk, connection, change)
 
     return Subscription(
         topic=topics.DELIVERIES.name,
         message=DeliveryChanged,
+        prepare=prepare,
         apply=apply,
         dead_letter_topic=topics.DEAD_LETTERS.name,
     )

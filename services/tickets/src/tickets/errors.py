@@ -138,7 +138,7 @@ class EventUnreadable(Failure):
     reason = "EVENT_UNREADABLE"
 
     def __init__(self) -> None:
-        super().__init__("the event's channel or its sender's type is not one that this version knows")
+        super().__init__("the event's channel, state or sort of identifier is not one that this version knows")
 
 
 class SenderRefused(Failure):

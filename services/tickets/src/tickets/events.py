@@ -37,7 +37,7 @@ def reply_requested(case: Case, message: Message) -> Event:
         channel=wire.CHANNEL[conversation.channel],
         recipient=wire.sender(conversation.sender),
         thread=wire.thread(conversation.thread),
-        subject=ticket.subject,
+        subject=conversation.thread.subject or ticket.subject,
         text=message.text,
         author=wire.AUTHOR[message.author],
         create_time=timestamp(message.create_time),

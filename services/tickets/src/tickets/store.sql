@@ -4,10 +4,10 @@
 with conversation as (
   insert into conversations (
     id, customer_id, channel, ticket_id, sender_type, sender_value, sender_name, sender_verified,
-    provider_thread_id, mail_message_id, mail_in_reply_to, mail_references, version, answered_version,
+    provider_thread_id, mail_message_id, mail_in_reply_to, mail_references, mail_subject, version, answered_version,
     last_sequence, owed_since, create_time, update_time
   ) values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
   )
 ), ticket as (
   insert into tickets (
@@ -15,20 +15,20 @@ with conversation as (
     priority, state, assignee, escalation_reason, escalation_summary, escalation_time, revision, create_time,
     update_time
   ) values (
-    $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36
+    $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37
   )
 ), message as (
   insert into messages (
     id, conversation_id, ticket_id, sequence, author, text, create_time, delivery_state, citations, run_id,
     attachments, mail_message_id, reference, apology_for
   ) values (
-    $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50
+    $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51
   )
 )
 insert into timeline_entries (
   id, ticket_id, create_time, kind, actor, state, message_id, facts
 ) values (
-  $51, $52, $53, $54, $55, $56, $57, $58
+  $52, $53, $54, $55, $56, $57, $58, $59
 )
 
 -- name: open_ticket
@@ -45,13 +45,13 @@ insert into tickets (
 with conversation as (
   update conversations set
     ticket_id = $3, sender_type = $4, sender_value = $5, sender_name = $6, sender_verified = $7,
-    provider_thread_id = $8, mail_message_id = $9, mail_in_reply_to = $10, mail_references = $11,
-    version = $12, answered_version = $13, last_sequence = $14, owed_since = $15, update_time = $16
+    provider_thread_id = $8, mail_message_id = $9, mail_in_reply_to = $10, mail_references = $11, mail_subject = $12,
+    version = $13, answered_version = $14, last_sequence = $15, owed_since = $16, update_time = $17
   where id = $1
 )
 update tickets set
-  subject = $17, category = $18, priority = $19, state = $20, assignee = $21, escalation_reason = $22,
-  escalation_summary = $23, escalation_time = $24, revision = $25, update_time = $26
+  subject = $18, category = $19, priority = $20, state = $21, assignee = $22, escalation_reason = $23,
+  escalation_summary = $24, escalation_time = $25, revision = $26, update_time = $27
 where id = $2
 
 -- name: add_message
@@ -85,9 +85,9 @@ select
   c.sender_type as c_sender_type, c.sender_value as c_sender_value, c.sender_name as c_sender_name,
   c.sender_verified as c_sender_verified, c.provider_thread_id as c_provider_thread_id,
   c.mail_message_id as c_mail_message_id, c.mail_in_reply_to as c_mail_in_reply_to,
-  c.mail_references as c_mail_references, c.version as c_version, c.answered_version as c_answered_version,
-  c.last_sequence as c_last_sequence, c.owed_since as c_owed_since, c.create_time as c_create_time,
-  c.update_time as c_update_time,
+  c.mail_references as c_mail_references, c.mail_subject as c_mail_subject, c.version as c_version,
+  c.answered_version as c_answered_version, c.last_sequence as c_last_sequence, c.owed_since as c_owed_since,
+  c.create_time as c_create_time, c.update_time as c_update_time,
   t.id as t_id, t.conversation_id as t_conversation_id, t.customer_id as t_customer_id,
   t.reference as t_reference, t.promised as t_promised, t.channel as t_channel,
   t.sender_verified as t_sender_verified, t.subject as t_subject, t.category as t_category,
@@ -111,9 +111,9 @@ select
   c.sender_type as c_sender_type, c.sender_value as c_sender_value, c.sender_name as c_sender_name,
   c.sender_verified as c_sender_verified, c.provider_thread_id as c_provider_thread_id,
   c.mail_message_id as c_mail_message_id, c.mail_in_reply_to as c_mail_in_reply_to,
-  c.mail_references as c_mail_references, c.version as c_version, c.answered_version as c_answered_version,
-  c.last_sequence as c_last_sequence, c.owed_since as c_owed_since, c.create_time as c_create_time,
-  c.update_time as c_update_time,
+  c.mail_references as c_mail_references, c.mail_subject as c_mail_subject, c.version as c_version,
+  c.answered_version as c_answered_version, c.last_sequence as c_last_sequence, c.owed_since as c_owed_since,
+  c.create_time as c_create_time, c.update_time as c_update_time,
   t.id as t_id, t.conversation_id as t_conversation_id, t.customer_id as t_customer_id,
   t.reference as t_reference, t.promised as t_promised, t.channel as t_channel,
   t.sender_verified as t_sender_verified, t.subject as t_subject, t.category as t_category,
@@ -133,9 +133,9 @@ select
   c.sender_type as c_sender_type, c.sender_value as c_sender_value, c.sender_name as c_sender_name,
   c.sender_verified as c_sender_verified, c.provider_thread_id as c_provider_thread_id,
   c.mail_message_id as c_mail_message_id, c.mail_in_reply_to as c_mail_in_reply_to,
-  c.mail_references as c_mail_references, c.version as c_version, c.answered_version as c_answered_version,
-  c.last_sequence as c_last_sequence, c.owed_since as c_owed_since, c.create_time as c_create_time,
-  c.update_time as c_update_time,
+  c.mail_references as c_mail_references, c.mail_subject as c_mail_subject, c.version as c_version,
+  c.answered_version as c_answered_version, c.last_sequence as c_last_sequence, c.owed_since as c_owed_since,
+  c.create_time as c_create_time, c.update_time as c_update_time,
   t.id as t_id, t.conversation_id as t_conversation_id, t.customer_id as t_customer_id,
   t.reference as t_reference, t.promised as t_promised, t.channel as t_channel,
   t.sender_verified as t_sender_verified, t.subject as t_subject, t.category as t_category,
@@ -154,9 +154,9 @@ select
   c.sender_type as c_sender_type, c.sender_value as c_sender_value, c.sender_name as c_sender_name,
   c.sender_verified as c_sender_verified, c.provider_thread_id as c_provider_thread_id,
   c.mail_message_id as c_mail_message_id, c.mail_in_reply_to as c_mail_in_reply_to,
-  c.mail_references as c_mail_references, c.version as c_version, c.answered_version as c_answered_version,
-  c.last_sequence as c_last_sequence, c.owed_since as c_owed_since, c.create_time as c_create_time,
-  c.update_time as c_update_time,
+  c.mail_references as c_mail_references, c.mail_subject as c_mail_subject, c.version as c_version,
+  c.answered_version as c_answered_version, c.last_sequence as c_last_sequence, c.owed_since as c_owed_since,
+  c.create_time as c_create_time, c.update_time as c_update_time,
   t.id as t_id, t.conversation_id as t_conversation_id, t.customer_id as t_customer_id,
   t.reference as t_reference, t.promised as t_promised, t.channel as t_channel,
   t.sender_verified as t_sender_verified, t.subject as t_subject, t.category as t_category,
@@ -305,16 +305,20 @@ on conflict (apology_for) where apology_for is not null do nothing
 returning id
 
 -- name: lock_delivery
--- How far the delivery of a message has come, and its ticket with its state (none for an apology); locked.
-select m.delivery_state, m.ticket_id, t.state as ticket_state
+-- How far the delivery of a message has come, since when, and its ticket with its state (none for an apology); locked.
+select m.delivery_state, m.delivery_time, m.ticket_id, t.state as ticket_state
 from messages m
 left join tickets t on t.id = m.ticket_id
 where m.id = $1
-for update of m
+for no key update of m
 
 -- name: move_delivery
--- Notes how far the delivery of a message has come.
-update messages set delivery_state = $2 where id = $1
+-- Notes how far the delivery of a message has come, and by which Message-ID ($4) its answers will name it.
+update messages
+set
+  delivery_state = $2, delivery_time = greatest(delivery_time, $3),
+  mail_message_id = coalesce(nullif($4, ''), mail_message_id)
+where id = $1
 
 -- name: list_timeline
 -- What happened to a ticket after a place, oldest first.

@@ -15,7 +15,7 @@ from fte.identity.v1 import customer_pb2
 from fte.tickets.v1 import ticket_pb2
 from meshkit.envelope import Received
 from meshkit.ids import ResourceName, uuid7
-from meshkit.timestamps import timestamp
+from meshkit.timestamps import moment, timestamp
 from tickets.errors import EventUnreadable
 from tickets.model import (
     Attachment,
@@ -26,12 +26,15 @@ from tickets.model import (
     DeadLetter,
     DeadLetterState,
     DeadRecord,
+    DeliveryChange,
     DeliveryState,
     EscalationReason,
     IdentifierType,
     IncomingMessage,
     Message,
     Priority,
+    Reachability,
+    Reached,
     Sender,
     Status,
     Thread,
@@ -48,10 +51,12 @@ CUSTOMERS: Final = ResourceName("customers")
 RUNS: Final = ResourceName("runs")
 TIMELINE_ENTRIES: Final = ResourceName("timelineEntries")
 DEAD_LETTERS: Final = ResourceName("deadLetters")
+DELIVERIES: Final = ResourceName("deliveries")
 
 _REFERENCE_PREFIX = "TKT-"
 _SUBJECT_CHARACTERS_MAX = 200
 _HEADER_CHARACTERS_MAX = 200
+_FAILURE_REASON_CHARACTERS_MAX = 100
 _HEADER_DIGITS_MAX = 9
 
 W = TypeVar("W", bound=enum.Enum)
@@ -81,6 +86,8 @@ DELIVERY_STATE_WORD: Final = _words(DELIVERY_STATE)
 DEAD_LETTER_STATE: Final = _numbers(ticket_pb2.DeadLetterState, "DEAD_LETTER_STATE", DeadLetterState)
 DEAD_LETTER_STATE_WORD: Final = _words(DEAD_LETTER_STATE)
 IDENTIFIER_TYPE: Final = _numbers(customer_pb2.IdentifierType, "IDENTIFIER_TYPE", IdentifierType)
+REACHABILITY: Final = _numbers(customer_pb2.Reachability, "REACHABILITY", Reachability)
+_REACHABILITY_WORD: Final = _words(REACHABILITY)
 _IDENTIFIER_TYPE_WORD: Final = _words(IDENTIFIER_TYPE)
 _CUSTOMERS_PRIORITY_WORD: Final = _words(_numbers(message_pb2.Priority, "PRIORITY", Priority))
 
@@ -120,11 +127,34 @@ def incoming(event_id: uuid.UUID, received: channels_events_pb2.MessageReceived)
             _stored(thread.message_id),
             _stored(thread.in_reply_to),
             tuple(_stored(reference) for reference in thread.references),
+            _stored(received.subject)[:_SUBJECT_CHARACTERS_MAX] if channel is Channel.EMAIL else "",
         ),
         attachments=tuple(
             Attachment(_stored(each.file_name), _stored(each.media_type), each.size_bytes, each.sha256)
             for each in received.attachments
         ),
+    )
+
+
+def delivery_change(change: channels_events_pb2.DeliveryChanged) -> DeliveryChange:
+    """What channels tells of a delivery or a recipient. Raises EventUnreadable for a word of it that we do not know."""
+    reached: Reached | None = None
+    try:
+        channel, state = CHANNEL_WORD[change.channel], DELIVERY_STATE_WORD[change.state]
+        if change.reachability:
+            recipient = Sender(_IDENTIFIER_TYPE_WORD[change.recipient.type], _stored(change.recipient.value))
+            reached = Reached(recipient, _REACHABILITY_WORD[change.reachability])
+    except KeyError as error:
+        raise EventUnreadable from error
+    return DeliveryChange(
+        time=moment(change.change_time),
+        channel=channel,
+        message_id=MESSAGES.parse(change.message, field="message") if change.message else None,
+        state=state,
+        failure_reason=_stored(change.failure_reason)[:_FAILURE_REASON_CHARACTERS_MAX],
+        delivery=DELIVERIES.format(DELIVERIES.parse(change.delivery, field="delivery")) if change.delivery else "",
+        mail_message_id=_stored(change.thread.message_id),
+        reached=reached,
     )
 
 
@@ -193,12 +223,12 @@ def sender(value: Sender) -> message_pb2.Sender:
 
 
 def thread(value: Thread) -> message_pb2.Thread:
-    """What joins a reply to the customer's thread."""
+    """What joins a reply to the thread of the message that it answers, the chain of that reply complete."""
     return message_pb2.Thread(
         provider_thread_id=value.provider_thread_id,
         message_id=value.message_id,
         in_reply_to=value.in_reply_to,
-        references=value.references,
+        references=value.chain,
     )
 
 

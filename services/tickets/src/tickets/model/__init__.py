@@ -4,6 +4,7 @@ from tickets.model.case import (
     Case,
 )
 from tickets.model.dead_letters import DeadLetter, DeadRecord
+from tickets.model.deliveries import DeliveryChange, Reached
 from tickets.model.messages import (
     Attachment,
     Citation,
@@ -11,6 +12,7 @@ from tickets.model.messages import (
     Message,
     Sender,
     Thread,
+    first_words,
     is_visible,
 )
 from tickets.model.tickets import (
@@ -32,6 +34,7 @@ from tickets.model.vocabulary import (
     EscalationReason,
     IdentifierType,
     Priority,
+    Reachability,
     TicketState,
     TimelineKind,
 )
@@ -50,6 +53,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetterState",
     "DeadRecord",
+    "DeliveryChange",
     "DeliveryState",
     "Escalation",
     "EscalationReason",
@@ -57,6 +61,8 @@ __all__ = [
     "IncomingMessage",
     "Message",
     "Priority",
+    "Reachability",
+    "Reached",
     "Sender",
     "Status",
     "Thread",
@@ -64,5 +70,6 @@ __all__ = [
     "TicketState",
     "TimelineEntry",
     "TimelineKind",
+    "first_words",
     "is_visible",
 ]

@@ -54,6 +54,12 @@ class Case:
         """The same conversation with its next ticket in work, after the one before was closed."""
         return Case(replace(self.conversation, ticket_id=ticket.id), ticket)
 
+    def named_by_burst(self, subject: str) -> Case:
+        """A NEW ticket is called by what its customer has written so far; whoever sorts it may know better."""
+        if self.ticket.state is not TicketState.NEW:
+            return self
+        return replace(self, ticket=replace(self.ticket, subject=subject))
+
     def triaged(self, subject: str, category: str, priority: Priority, now: datetime) -> Case:
         """A NEW ticket is OPEN, with what triage found; empty findings keep the customer's own. Later: no change."""
         ticket = self.ticket
@@ -109,6 +115,22 @@ class Case:
             state=TicketState.ESCALATED,
             assignee="",
             escalation=Escalation(reason, summary, now),
+        )
+
+    def undelivered(self, summary: str, now: datetime) -> Case:
+        """A person gets the case because something said did not arrive, or may not have. Nothing is said about it to
+        the customer, whom it would not reach either, and what is owed stays owed for when the case is handed back.
+
+        Nothing changes if a person has the case already, or it is closed.
+        """
+        ticket = self.ticket
+        if ticket.assignee or ticket.state in (TicketState.ESCALATED, TicketState.CLOSED):
+            return self
+        return self._changed(
+            now,
+            self.conversation,
+            state=TicketState.ESCALATED,
+            escalation=Escalation(EscalationReason.DELIVERY_FAILED, summary, now),
         )
 
     def taken_over(self, by: Actor, now: datetime) -> Case:

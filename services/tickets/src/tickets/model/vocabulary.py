@@ -66,6 +66,7 @@ class EscalationReason(enum.StrEnum):
     AGENT_FAILED = "AGENT_FAILED"
     LANGUAGE = "LANGUAGE"
     STAFF_DECISION = "STAFF_DECISION"
+    DELIVERY_FAILED = "DELIVERY_FAILED"
     OTHER = "OTHER"
 
 
@@ -84,26 +85,41 @@ class TimelineKind(enum.StrEnum):
 
 
 class DeliveryState(enum.StrEnum):
-    """How far the delivery of a reply has come."""
+    """How far the delivery of a reply has come, in the order of its way; it may end as FAILED until it has arrived."""
 
     UNSPECIFIED = "UNSPECIFIED"
+    QUEUED = "QUEUED"
     CLAIMED = "CLAIMED"
+    # The provider may have it or not; what it tells later settles that.
+    UNCERTAIN = "UNCERTAIN"
     SENT = "SENT"
     DELIVERED = "DELIVERED"
     READ = "READ"
     FAILED = "FAILED"
 
-    def leads_to(self, later: DeliveryState) -> bool:
+    def leads_to(self, later: DeliveryState, *, afresh: bool = False) -> bool:
         """Whether `later` is a step forward from here: receipts come twice and out of order.
 
-        What was delivered cannot fail any more, and what failed is for a person to look at, whatever comes after.
+        What was delivered cannot fail any more. What failed or is uncertain may be sent again, by a person's decision:
+        then it goes its way afresh, which only a word younger than the one that stands (`afresh`) can tell.
         """
-        if self is DeliveryState.FAILED:
-            return False
-        if later is DeliveryState.FAILED:
-            return self in (DeliveryState.UNSPECIFIED, DeliveryState.CLAIMED, DeliveryState.SENT)
         order = list(DeliveryState)
+        sending = order.index(DeliveryState.QUEUED) <= order.index(later) <= order.index(DeliveryState.SENT)
+        if self is DeliveryState.FAILED:
+            return afresh and sending
+        if self is DeliveryState.UNCERTAIN and afresh and later is not self and sending:
+            return True
+        if later is DeliveryState.FAILED:
+            return order.index(self) < order.index(DeliveryState.DELIVERED)
         return order.index(later) > order.index(self)
+
+
+class Reachability(enum.StrEnum):
+    """Whether an address or number can be written to."""
+
+    REACHABLE = "REACHABLE"
+    UNDELIVERABLE = "UNDELIVERABLE"
+    OPTED_OUT = "OPTED_OUT"
 
 
 class DeadLetterState(enum.StrEnum):

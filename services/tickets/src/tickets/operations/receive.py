@@ -21,6 +21,7 @@ from tickets.model import (
     Ticket,
     TicketState,
     TimelineKind,
+    first_words,
 )
 from tickets.operations.desk import Desk, happened
 
@@ -90,6 +91,8 @@ async def _join(
         ticket = _new_ticket(incoming, conversation_id, case.conversation.customer_id, now, after=case.ticket)
         await store.open_ticket(connection, ticket)
         case = case.succeeded(ticket)
+    elif incoming.channel is Channel.WHATSAPP:
+        case = case.named_by_burst(_called(incoming, case.ticket.subject))
     case = case.heard(incoming.sender, incoming.thread, now)
     message = _message(case, incoming)
     await store.save_case(connection, case)
@@ -119,12 +122,16 @@ def _new_ticket(
         promised=promised,
         channel=incoming.channel,
         sender_verified=incoming.sender.verified,
-        subject=incoming.subject or (after.subject if after else ""),
+        subject=incoming.subject or (after.subject if after else "") or _called(incoming),
         category=incoming.category or (after.category if after else ""),
         priority=incoming.priority,
         create_time=now,
         update_time=now,
     )
+
+
+def _called(incoming: IncomingMessage, so_far: str = "") -> str:
+    return first_words(so_far, incoming.text, incoming.attachments)
 
 
 def _message(case: Case, incoming: IncomingMessage) -> Message:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 
 from meshkit.database import Connection
 from tickets.model import (
+    DeliveryChange,
     DeliveryState,
     Message,
     TicketState,
@@ -57,20 +59,29 @@ async def add_apology(connection: Connection, message: Message) -> bool:
     return await connection.fetchval(QUERIES.add_apology, *message_values(message)) is not None
 
 
-async def lock_delivery(
-    connection: Connection, message_id: uuid.UUID
-) -> tuple[DeliveryState, tuple[uuid.UUID, TicketState] | None] | None:
-    """How far a message's delivery has come, and its ticket with its state, if it has one; the message is locked."""
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """How far a message's delivery has come, by the newest receipt that counted, and its ticket, if it has one."""
+
+    state: DeliveryState
+    time: datetime | None
+    ticket: tuple[uuid.UUID, TicketState] | None
+
+
+async def lock_delivery(connection: Connection, message_id: uuid.UUID) -> Delivered | None:
+    """How far the delivery of this message has come; the message is locked."""
     row = await connection.fetchrow(QUERIES.lock_delivery, message_id)
     if row is None:
         return None
     ticket = None if row["ticket_id"] is None else (row["ticket_id"], TicketState(row["ticket_state"]))
-    return DeliveryState(row["delivery_state"]), ticket
+    return Delivered(DeliveryState(row["delivery_state"]), row["delivery_time"], ticket)
 
 
-async def move_delivery(connection: Connection, message_id: uuid.UUID, state: DeliveryState) -> None:
-    """Notes how far a message's delivery has come."""
-    await connection.execute(QUERIES.move_delivery, message_id, state)
+async def move_delivery(connection: Connection, change: DeliveryChange) -> None:
+    """Notes how far a message's delivery has come, and the Message-ID that its mail was given."""
+    await connection.execute(
+        QUERIES.move_delivery, change.message_id, change.state, change.time, change.mail_message_id
+    )
 
 
 async def claim_request(

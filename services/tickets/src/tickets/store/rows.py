@@ -81,6 +81,7 @@ def reply_values(conversation: Conversation) -> tuple[Any, ...]:
         thread.message_id,
         thread.in_reply_to,
         list(thread.references),
+        thread.subject,
     )
 
 
@@ -162,6 +163,7 @@ def case_from(row: Row) -> Case:
             row["c_mail_message_id"],
             row["c_mail_in_reply_to"],
             tuple(row["c_mail_references"]),
+            row["c_mail_subject"],
         ),
         version=row["c_version"],
         answered_version=row["c_answered_version"],
