@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66te/agent/v1/agent_events.proto\x12\x0c\x66te.agent.v1\x1a\x16\x66te/agent/v1/run.proto\x1a\x1b\x66te/tickets/v1/ticket.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x02\n\x0bRunFinished\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x16\n\x06ticket\x18\x02 \x01(\tR\x06ticket\x12,\n\x06\x65nding\x18\x03 \x01(\x0e\x32\x14.fte.agent.v1.EndingR\x06\x65nding\x12M\n\x11\x65scalation_reason\x18\x04 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x10\x65scalationReason\x12\x14\n\x05model\x18\x05 \x01(\tR\x05model\x12\x35\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x35\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTimeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66te/agent/v1/agent_events.proto\x12\x0c\x66te.agent.v1\x1a\x16\x66te/agent/v1/run.proto\x1a\x1b\x66te/tickets/v1/ticket.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x02\n\x0bRunFinished\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x16\n\x06ticket\x18\x02 \x01(\tR\x06ticket\x12,\n\x06\x65nding\x18\x03 \x01(\x0e\x32\x14.fte.agent.v1.EndingR\x06\x65nding\x12M\n\x11\x65scalation_reason\x18\x04 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x10\x65scalationReason\x12\x14\n\x05model\x18\x05 \x01(\tR\x05model\x12\x35\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\x12\x35\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12)\n\x05usage\x18\x08 \x01(\x0b\x32\x13.fte.agent.v1.UsageR\x05usageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,5 +36,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fte.agent.v1.agent_events_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUNFINISHED']._serialized_start=168
-  _globals['_RUNFINISHED']._serialized_end=480
+  _globals['_RUNFINISHED']._serialized_end=523
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,7 @@ class RunFinished(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     run: _builtins.str
     """The run, `runs/{uuid}`."""
     ticket: _builtins.str
@@ -51,6 +52,10 @@ class RunFinished(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def usage(self) -> _run_pb2.Usage:
+        """What the models of the run read, wrote and cost."""
+
     def __init__(
         self,
         *,
@@ -61,10 +66,11 @@ class RunFinished(_message.Message):
         model: _builtins.str = ...,
         duration: _duration_pb2.Duration | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        usage: _run_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "end_time", b"end_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "end_time", b"end_time", "ending", b"ending", "escalation_reason", b"escalation_reason", "model", b"model", "run", b"run", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "end_time", b"end_time", "ending", b"ending", "escalation_reason", b"escalation_reason", "model", b"model", "run", b"run", "ticket", b"ticket", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fte/agent/v1/agent_service.proto\x12\x0c\x66te.agent.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16\x66te/agent/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"s\n\rGetRunRequest\x12\x62\n\x04name\x18\x01 \x01(\tBN\xe2\x41\x01\x02\xbaHGrE2C^runs/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\x85\x02\n\x0fListRunsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12h\n\x06ticket\x18\x03 \x01(\tBP\xbaHMrH2F^tickets/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\xd8\x01\x01R\x06ticket\x12\x36\n\x06\x65nding\x18\x04 \x01(\x0e\x32\x14.fte.agent.v1.EndingB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06\x65nding\"a\n\x10ListRunsResponse\x12%\n\x04runs\x18\x01 \x03(\x0b\x32\x11.fte.agent.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xc8\x01\n\x0c\x41gentService\x12W\n\x06GetRun\x12\x1b.fte.agent.v1.GetRunRequest\x1a\x11.fte.agent.v1.Run\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/{name=runs/*}\x12_\n\x08ListRuns\x12\x1d.fte.agent.v1.ListRunsRequest\x1a\x1e.fte.agent.v1.ListRunsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/runsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fte/agent/v1/agent_service.proto\x12\x0c\x66te.agent.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16\x66te/agent/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"s\n\rGetRunRequest\x12\x62\n\x04name\x18\x01 \x01(\tBN\xe2\x41\x01\x02\xbaHGrE2C^runs/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\x85\x02\n\x0fListRunsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\x12h\n\x06ticket\x18\x03 \x01(\tBP\xbaHMrH2F^tickets/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\xd8\x01\x01R\x06ticket\x12\x36\n\x06\x65nding\x18\x04 \x01(\x0e\x32\x14.fte.agent.v1.EndingB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06\x65nding\"a\n\x10ListRunsResponse\x12%\n\x04runs\x18\x01 \x03(\x0b\x32\x11.fte.agent.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"}\n\x13\x45xplainReplyRequest\x12\x66\n\x04name\x18\x01 \x01(\tBR\xe2\x41\x01\x02\xbaHKrI2G^messages/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\x04name\"\xd7\x01\n\x14\x45xplainReplyResponse\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12%\n\x0epolicy_version\x18\x03 \x01(\tR\rpolicyVersion\x12\x31\n\x14instructions_version\x18\x04 \x01(\tR\x13instructionsVersion\x12=\n\tsentences\x18\x05 \x03(\x0b\x32\x1f.fte.agent.v1.ExplainedSentenceR\tsentences\"\xe1\x02\n\x1aReplayConversationsRequest\x12\x80\x01\n\rconversations\x18\x01 \x03(\tBZ\xbaHW\x92\x01T\x10\x64\"PrN2L^conversations/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$R\rconversations\x12\x1f\n\x05limit\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x05limit\x12\x1f\n\x06policy\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18<R\x06policy\x12\x30\n\x0epolicy_content\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x9a\x0cR\rpolicyContent\x12-\n\x0cinstructions\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01R\x0cinstructions\x12\x1d\n\x05model\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x05model\"\xa6\x01\n\x1bReplayConversationsResponse\x12\x1a\n\x08replayed\x18\x01 \x01(\x05R\x08replayed\x12@\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x1e.fte.agent.v1.ReplayDifferenceR\x0b\x64ifferences\x12)\n\x05usage\x18\x03 \x01(\x0b\x32\x13.fte.agent.v1.UsageR\x05usage\"T\n\x10GetPolicyRequest\x12@\n\x04name\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#\x18<2\x1f^policies/[0-9A-Za-z._-]{1,40}$R\x04name\"g\n\x13ListPoliciesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\"p\n\x14ListPoliciesResponse\x12\x30\n\x08policies\x18\x01 \x03(\x0b\x32\x14.fte.agent.v1.PolicyR\x08policies\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"O\n\x13\x43reatePolicyRequest\x12\x38\n\x06policy\x18\x01 \x01(\x0b\x32\x14.fte.agent.v1.PolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x06policy\"Y\n\x15\x41\x63tivatePolicyRequest\x12@\n\x04name\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#\x18<2\x1f^policies/[0-9A-Za-z._-]{1,40}$R\x04name\"B\n\x15ValidatePolicyRequest\x12)\n\x07\x63ontent\x18\x01 \x01(\tB\x0f\xe2\x41\x01\x02\xbaH\x08r\x06\x10\x01\x18\xc0\x9a\x0cR\x07\x63ontent\"F\n\x16ValidatePolicyResponse\x12,\n\x06policy\x18\x01 \x01(\x0b\x32\x14.fte.agent.v1.PolicyR\x06policy\"}\n\x13\x44ryRunPolicyRequest\x12\x1f\n\x06policy\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18<R\x06policy\x12#\n\x07\x63ontent\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x9a\x0cR\x07\x63ontent\x12 \n\x05limit\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x05limit\"p\n\x14\x44ryRunPolicyResponse\x12\x16\n\x06judged\x18\x01 \x01(\x05R\x06judged\x12@\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x1e.fte.agent.v1.PolicyDifferenceR\x0b\x64ifferences\"h\n\x0fGetCostsRequest\x12\x1e\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90\x03(\x00R\x04\x64\x61ys\x12\x35\n\x10tickets_per_week\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00R\x0eticketsPerWeek\"\xf8\x01\n\x10GetCostsResponse\x12+\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32\x17.fte.agent.v1.DailyCostR\x04\x64\x61ys\x12/\n\x14mean_run_cost_micros\x18\x02 \x01(\x03R\x11meanRunCostMicros\x12(\n\x10year_cost_micros\x18\x03 \x01(\x03R\x0eyearCostMicros\x12.\n\x13\x64\x61ily_budget_micros\x18\x04 \x01(\x03R\x11\x64\x61ilyBudgetMicros\x12,\n\x12spent_today_micros\x18\x05 \x01(\x03R\x10spentTodayMicros2\xf7\t\n\x0c\x41gentService\x12W\n\x06GetRun\x12\x1b.fte.agent.v1.GetRunRequest\x1a\x11.fte.agent.v1.Run\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/{name=runs/*}\x12_\n\x08ListRuns\x12\x1d.fte.agent.v1.ListRunsRequest\x1a\x1e.fte.agent.v1.ListRunsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/runs\x12\x80\x01\n\x0c\x45xplainReply\x12!.fte.agent.v1.ExplainReplyRequest\x1a\".fte.agent.v1.ExplainReplyResponse\")\x82\xd3\xe4\x93\x02#\x12!/api/v1/{name=messages/*}:explain\x12\x8a\x01\n\x13ReplayConversations\x12(.fte.agent.v1.ReplayConversationsRequest\x1a).fte.agent.v1.ReplayConversationsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/runs:replay:\x01*\x12\x64\n\tGetPolicy\x12\x1e.fte.agent.v1.GetPolicyRequest\x1a\x14.fte.agent.v1.Policy\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/{name=policies/*}\x12o\n\x0cListPolicies\x12!.fte.agent.v1.ListPoliciesRequest\x1a\".fte.agent.v1.ListPoliciesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/policies\x12i\n\x0c\x43reatePolicy\x12!.fte.agent.v1.CreatePolicyRequest\x1a\x14.fte.agent.v1.Policy\" \x82\xd3\xe4\x93\x02\x1a\"\x10/api/v1/policies:\x06policy\x12z\n\x0e\x41\x63tivatePolicy\x12#.fte.agent.v1.ActivatePolicyRequest\x1a\x14.fte.agent.v1.Policy\"-\x82\xd3\xe4\x93\x02\'\"\"/api/v1/{name=policies/*}:activate:\x01*\x12\x81\x01\n\x0eValidatePolicy\x12#.fte.agent.v1.ValidatePolicyRequest\x1a$.fte.agent.v1.ValidatePolicyResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/policies:validate:\x01*\x12y\n\x0c\x44ryRunPolicy\x12!.fte.agent.v1.DryRunPolicyRequest\x1a\".fte.agent.v1.DryRunPolicyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/api/v1/policies:dryRun:\x01*\x12`\n\x08GetCosts\x12\x1d.fte.agent.v1.GetCostsRequest\x1a\x1e.fte.agent.v1.GetCostsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/costsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,16 +45,100 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRUNSREQUEST'].fields_by_name['ticket']._serialized_options = b'\272HMrH2F^tickets/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\330\001\001'
   _globals['_LISTRUNSREQUEST'].fields_by_name['ending']._loaded_options = None
   _globals['_LISTRUNSREQUEST'].fields_by_name['ending']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_EXPLAINREPLYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_EXPLAINREPLYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272HKrI2G^messages/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['conversations']._loaded_options = None
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['conversations']._serialized_options = b'\272HW\222\001T\020d\"PrN2L^conversations/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['policy']._serialized_options = b'\272H\004r\002\030<'
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['policy_content']._loaded_options = None
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['policy_content']._serialized_options = b'\272H\006r\004\030\300\232\014'
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['instructions']._loaded_options = None
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['instructions']._serialized_options = b'\272H\006r\004\030\240\234\001'
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_REPLAYCONVERSATIONSREQUEST'].fields_by_name['model']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_GETPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H%r#\030<2\037^policies/[0-9A-Za-z._-]{1,40}$'
+  _globals['_LISTPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPOLICIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
+  _globals['_LISTPOLICIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPOLICIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_CREATEPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_CREATEPOLICYREQUEST'].fields_by_name['policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_ACTIVATEPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ACTIVATEPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H%r#\030<2\037^policies/[0-9A-Za-z._-]{1,40}$'
+  _globals['_VALIDATEPOLICYREQUEST'].fields_by_name['content']._loaded_options = None
+  _globals['_VALIDATEPOLICYREQUEST'].fields_by_name['content']._serialized_options = b'\342A\001\002\272H\010r\006\020\001\030\300\232\014'
+  _globals['_DRYRUNPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_DRYRUNPOLICYREQUEST'].fields_by_name['policy']._serialized_options = b'\272H\004r\002\030<'
+  _globals['_DRYRUNPOLICYREQUEST'].fields_by_name['content']._loaded_options = None
+  _globals['_DRYRUNPOLICYREQUEST'].fields_by_name['content']._serialized_options = b'\272H\006r\004\030\300\232\014'
+  _globals['_DRYRUNPOLICYREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_DRYRUNPOLICYREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_GETCOSTSREQUEST'].fields_by_name['days']._loaded_options = None
+  _globals['_GETCOSTSREQUEST'].fields_by_name['days']._serialized_options = b'\272H\007\032\005\030\220\003(\000'
+  _globals['_GETCOSTSREQUEST'].fields_by_name['tickets_per_week']._loaded_options = None
+  _globals['_GETCOSTSREQUEST'].fields_by_name['tickets_per_week']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_AGENTSERVICE'].methods_by_name['GetRun']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['GetRun']._serialized_options = b'\202\323\344\223\002\027\022\025/api/v1/{name=runs/*}'
   _globals['_AGENTSERVICE'].methods_by_name['ListRuns']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\202\323\344\223\002\016\022\014/api/v1/runs'
+  _globals['_AGENTSERVICE'].methods_by_name['ExplainReply']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['ExplainReply']._serialized_options = b'\202\323\344\223\002#\022!/api/v1/{name=messages/*}:explain'
+  _globals['_AGENTSERVICE'].methods_by_name['ReplayConversations']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['ReplayConversations']._serialized_options = b'\202\323\344\223\002\030\"\023/api/v1/runs:replay:\001*'
+  _globals['_AGENTSERVICE'].methods_by_name['GetPolicy']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['GetPolicy']._serialized_options = b'\202\323\344\223\002\033\022\031/api/v1/{name=policies/*}'
+  _globals['_AGENTSERVICE'].methods_by_name['ListPolicies']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['ListPolicies']._serialized_options = b'\202\323\344\223\002\022\022\020/api/v1/policies'
+  _globals['_AGENTSERVICE'].methods_by_name['CreatePolicy']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['CreatePolicy']._serialized_options = b'\202\323\344\223\002\032\"\020/api/v1/policies:\006policy'
+  _globals['_AGENTSERVICE'].methods_by_name['ActivatePolicy']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['ActivatePolicy']._serialized_options = b'\202\323\344\223\002\'\"\"/api/v1/{name=policies/*}:activate:\001*'
+  _globals['_AGENTSERVICE'].methods_by_name['ValidatePolicy']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['ValidatePolicy']._serialized_options = b'\202\323\344\223\002\036\"\031/api/v1/policies:validate:\001*'
+  _globals['_AGENTSERVICE'].methods_by_name['DryRunPolicy']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['DryRunPolicy']._serialized_options = b'\202\323\344\223\002\034\"\027/api/v1/policies:dryRun:\001*'
+  _globals['_AGENTSERVICE'].methods_by_name['GetCosts']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['GetCosts']._serialized_options = b'\202\323\344\223\002\017\022\r/api/v1/costs'
   _globals['_GETRUNREQUEST']._serialized_start=166
   _globals['_GETRUNREQUEST']._serialized_end=281
   _globals['_LISTRUNSREQUEST']._serialized_start=284
   _globals['_LISTRUNSREQUEST']._serialized_end=545
   _globals['_LISTRUNSRESPONSE']._serialized_start=547
   _globals['_LISTRUNSRESPONSE']._serialized_end=644
-  _globals['_AGENTSERVICE']._serialized_start=647
-  _globals['_AGENTSERVICE']._serialized_end=847
+  _globals['_EXPLAINREPLYREQUEST']._serialized_start=646
+  _globals['_EXPLAINREPLYREQUEST']._serialized_end=771
+  _globals['_EXPLAINREPLYRESPONSE']._serialized_start=774
+  _globals['_EXPLAINREPLYRESPONSE']._serialized_end=989
+  _globals['_REPLAYCONVERSATIONSREQUEST']._serialized_start=992
+  _globals['_REPLAYCONVERSATIONSREQUEST']._serialized_end=1345
+  _globals['_REPLAYCONVERSATIONSRESPONSE']._serialized_start=1348
+  _globals['_REPLAYCONVERSATIONSRESPONSE']._serialized_end=1514
+  _globals['_GETPOLICYREQUEST']._serialized_start=1516
+  _globals['_GETPOLICYREQUEST']._serialized_end=1600
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=1602
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=1705
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1707
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1819
+  _globals['_CREATEPOLICYREQUEST']._serialized_start=1821
+  _globals['_CREATEPOLICYREQUEST']._serialized_end=1900
+  _globals['_ACTIVATEPOLICYREQUEST']._serialized_start=1902
+  _globals['_ACTIVATEPOLICYREQUEST']._serialized_end=1991
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=1993
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=2059
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=2061
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=2131
+  _globals['_DRYRUNPOLICYREQUEST']._serialized_start=2133
+  _globals['_DRYRUNPOLICYREQUEST']._serialized_end=2258
+  _globals['_DRYRUNPOLICYRESPONSE']._serialized_start=2260
+  _globals['_DRYRUNPOLICYRESPONSE']._serialized_end=2372
+  _globals['_GETCOSTSREQUEST']._serialized_start=2374
+  _globals['_GETCOSTSREQUEST']._serialized_end=2478
+  _globals['_GETCOSTSRESPONSE']._serialized_start=2481
+  _globals['_GETCOSTSRESPONSE']._serialized_end=2729
+  _globals['_AGENTSERVICE']._serialized_start=2732
+  _globals['_AGENTSERVICE']._serialized_end=4003
 # @@protoc_insertion_point(module_scope)

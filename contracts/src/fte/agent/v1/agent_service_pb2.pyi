@@ -102,3 +102,435 @@ class ListRunsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainReplyRequest(_message.Message):
+    """Asks what a reply stands on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The reply, `messages/{uuid}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainReplyRequest: _TypeAlias = ExplainReplyRequest  # noqa: Y015
+
+@_typing.final
+class ExplainReplyResponse(_message.Message):
+    """What a reply stands on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    INSTRUCTIONS_VERSION_FIELD_NUMBER: _builtins.int
+    SENTENCES_FIELD_NUMBER: _builtins.int
+    run: _builtins.str
+    """The run that wrote it, `runs/{uuid}`."""
+    model: _builtins.str
+    """The model that wrote it."""
+    policy_version: _builtins.str
+    """Version of the policy in force."""
+    instructions_version: _builtins.str
+    """Version of the instructions given to the model."""
+    @_builtins.property
+    def sentences(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.ExplainedSentence]:
+        """Its sentences, in order."""
+
+    def __init__(
+        self,
+        *,
+        run: _builtins.str = ...,
+        model: _builtins.str = ...,
+        policy_version: _builtins.str = ...,
+        instructions_version: _builtins.str = ...,
+        sentences: _abc.Iterable[_run_pb2.ExplainedSentence] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instructions_version", b"instructions_version", "model", b"model", "policy_version", b"policy_version", "run", b"run", "sentences", b"sentences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainReplyResponse: _TypeAlias = ExplainReplyResponse  # noqa: Y015
+
+@_typing.final
+class ReplayConversationsRequest(_message.Message):
+    """Asks to run past conversations again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    POLICY_CONTENT_FIELD_NUMBER: _builtins.int
+    INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """How many of the newest where none are named, 1 to 100; 0 means 20."""
+    policy: _builtins.str
+    """The policy on record to judge by, `policies/{version}`; empty for the one in force."""
+    policy_content: _builtins.str
+    """A policy that is not on record, TOML; not together with `policy`."""
+    instructions: _builtins.str
+    """Other instructions for the model; empty for those in force. At most 20 000 characters."""
+    model: _builtins.str
+    """The model to ask: `local-rules` or the endpoint's; empty for the chain of the settings."""
+    @_builtins.property
+    def conversations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These conversations, `conversations/{uuid}`; at most 100. Empty for the newest."""
+
+    def __init__(
+        self,
+        *,
+        conversations: _abc.Iterable[_builtins.str] | None = ...,
+        limit: _builtins.int = ...,
+        policy: _builtins.str = ...,
+        policy_content: _builtins.str = ...,
+        instructions: _builtins.str = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "instructions", b"instructions", "limit", b"limit", "model", b"model", "policy", b"policy", "policy_content", b"policy_content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayConversationsRequest: _TypeAlias = ReplayConversationsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayConversationsResponse(_message.Message):
+    """What would be different."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.int
+    """How many conversations were run again."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.ReplayDifference]:
+        """Those that would be different."""
+
+    @_builtins.property
+    def usage(self) -> _run_pb2.Usage:
+        """What the models of the replay read, wrote and cost."""
+
+    def __init__(
+        self,
+        *,
+        replayed: _builtins.int = ...,
+        differences: _abc.Iterable[_run_pb2.ReplayDifference] | None = ...,
+        usage: _run_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayConversationsResponse: _TypeAlias = ReplayConversationsResponse  # noqa: Y015
+
+@_typing.final
+class GetPolicyRequest(_message.Message):
+    """Asks for one policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, `policies/{version}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyRequest: _TypeAlias = GetPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """Asks for a page of policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many to return, 1 to 200; 0 means 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """A page of policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token for the next page; empty when this is the last."""
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.Policy]:
+        """The policies, newest first, without their content."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[_run_pb2.Policy] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class CreatePolicyRequest(_message.Message):
+    """Puts a policy on record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _run_pb2.Policy:
+        """The policy; only its content is read, and its version stands in there."""
+
+    def __init__(
+        self,
+        *,
+        policy: _run_pb2.Policy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePolicyRequest: _TypeAlias = CreatePolicyRequest  # noqa: Y015
+
+@_typing.final
+class ActivatePolicyRequest(_message.Message):
+    """Puts a policy in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, `policies/{version}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePolicyRequest: _TypeAlias = ActivatePolicyRequest  # noqa: Y015
+
+@_typing.final
+class ValidatePolicyRequest(_message.Message):
+    """Asks whether a policy is sound."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """The policy, TOML; at most 200 000 characters."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidatePolicyRequest: _TypeAlias = ValidatePolicyRequest  # noqa: Y015
+
+@_typing.final
+class ValidatePolicyResponse(_message.Message):
+    """The policy is sound."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _run_pb2.Policy:
+        """The policy as it would be put on record."""
+
+    def __init__(
+        self,
+        *,
+        policy: _run_pb2.Policy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidatePolicyResponse: _TypeAlias = ValidatePolicyResponse  # noqa: Y015
+
+@_typing.final
+class DryRunPolicyRequest(_message.Message):
+    """Asks what another policy would have done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The policy on record, `policies/{version}`; empty with `content`."""
+    content: _builtins.str
+    """A policy that is not on record, TOML; not together with `policy`."""
+    limit: _builtins.int
+    """Over how many of the newest customers' messages, 1 to 1000; 0 means 200."""
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        content: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "limit", b"limit", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunPolicyRequest: _TypeAlias = DryRunPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DryRunPolicyResponse(_message.Message):
+    """What another policy would have done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGED_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    judged: _builtins.int
+    """How many messages were judged."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.PolicyDifference]:
+        """Those it would judge otherwise, newest first."""
+
+    def __init__(
+        self,
+        *,
+        judged: _builtins.int = ...,
+        differences: _abc.Iterable[_run_pb2.PolicyDifference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "judged", b"judged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunPolicyResponse: _TypeAlias = DryRunPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetCostsRequest(_message.Message):
+    """Asks what the models cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    TICKETS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How many days back, 1 to 400; 0 means 30."""
+    tickets_per_week: _builtins.int
+    """Tickets a week to reckon a year with; 0 means 500."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+        tickets_per_week: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "tickets_per_week", b"tickets_per_week"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCostsRequest: _TypeAlias = GetCostsRequest  # noqa: Y015
+
+@_typing.final
+class GetCostsResponse(_message.Message):
+    """What the models cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    MEAN_RUN_COST_MICROS_FIELD_NUMBER: _builtins.int
+    YEAR_COST_MICROS_FIELD_NUMBER: _builtins.int
+    DAILY_BUDGET_MICROS_FIELD_NUMBER: _builtins.int
+    SPENT_TODAY_MICROS_FIELD_NUMBER: _builtins.int
+    mean_run_cost_micros: _builtins.int
+    """Mean cost of a run in the window, in millionths of a US dollar."""
+    year_cost_micros: _builtins.int
+    """What a year costs at that mean, in millionths of a US dollar: runs for each ticket as they were in the window."""
+    daily_budget_micros: _builtins.int
+    """What may be spent on models in a day; past it the local model and people take over. 0 means no budget is set."""
+    spent_today_micros: _builtins.int
+    """What was spent today, in UTC."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.DailyCost]:
+        """By day and model, newest first."""
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[_run_pb2.DailyCost] | None = ...,
+        mean_run_cost_micros: _builtins.int = ...,
+        year_cost_micros: _builtins.int = ...,
+        daily_budget_micros: _builtins.int = ...,
+        spent_today_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_budget_micros", b"daily_budget_micros", "days", b"days", "mean_run_cost_micros", b"mean_run_cost_micros", "spent_today_micros", b"spent_today_micros", "year_cost_micros", b"year_cost_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCostsResponse: _TypeAlias = GetCostsResponse  # noqa: Y015

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class AgentServiceStub:
-    """The record of the agent's runs. Callers: staff.
+    """The record of the agent's runs, and the policy that it keeps. Callers: staff.
     """
 
     def __init__(self, channel):
@@ -46,10 +46,55 @@ class AgentServiceStub:
                 request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
+        self.ExplainReply = channel.unary_unary(
+                '/fte.agent.v1.AgentService/ExplainReply',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ExplainReplyRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ExplainReplyResponse.FromString,
+                _registered_method=True)
+        self.ReplayConversations = channel.unary_unary(
+                '/fte.agent.v1.AgentService/ReplayConversations',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ReplayConversationsRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ReplayConversationsResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/fte.agent.v1.AgentService/GetPolicy',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_run__pb2.Policy.FromString,
+                _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/fte.agent.v1.AgentService/ListPolicies',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.CreatePolicy = channel.unary_unary(
+                '/fte.agent.v1.AgentService/CreatePolicy',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.CreatePolicyRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_run__pb2.Policy.FromString,
+                _registered_method=True)
+        self.ActivatePolicy = channel.unary_unary(
+                '/fte.agent.v1.AgentService/ActivatePolicy',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ActivatePolicyRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_run__pb2.Policy.FromString,
+                _registered_method=True)
+        self.ValidatePolicy = channel.unary_unary(
+                '/fte.agent.v1.AgentService/ValidatePolicy',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ValidatePolicyRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ValidatePolicyResponse.FromString,
+                _registered_method=True)
+        self.DryRunPolicy = channel.unary_unary(
+                '/fte.agent.v1.AgentService/DryRunPolicy',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.DryRunPolicyRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.DryRunPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetCosts = channel.unary_unary(
+                '/fte.agent.v1.AgentService/GetCosts',
+                request_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.GetCostsRequest.SerializeToString,
+                response_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.GetCostsResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
-    """The record of the agent's runs. Callers: staff.
+    """The record of the agent's runs, and the policy that it keeps. Callers: staff.
     """
 
     def GetRun(self, request, context):
@@ -68,6 +113,79 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainReply(self, request, context):
+        """Tells, for a message that the agent said, what each of its sentences stands on: passage, article version, prompt,
+        policy and model.
+        Errors: REPLY_NOT_FOUND when no run on record wrote this message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayConversations(self, request, context):
+        """Runs past conversations again, against another policy, prompt, model or state of the knowledge base, and shows what
+        would be different. Nothing is sent, and nothing changes at the desk. Takes a while: give it a deadline to match.
+        Errors: POLICY_NOT_FOUND, POLICY_INVALID, MODEL_NOT_CONFIGURED, REPLAY_BUSY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """Returns one policy with its content.
+        Errors: POLICY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicies(self, request, context):
+        """Lists policies, newest first, without their content.
+        Errors: INVALID_ARGUMENT on a page token that is not of this query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePolicy(self, request, context):
+        """Puts a policy on record under the version it names; it is not in force yet.
+        Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend; POLICY_EXISTS when that version is another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivatePolicy(self, request, context):
+        """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
+        Errors: POLICY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidatePolicy(self, request, context):
+        """Tells whether a policy could be put on record, without doing so.
+        Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DryRunPolicy(self, request, context):
+        """Judges past messages by another policy, and shows those it would judge otherwise.
+        Errors: POLICY_NOT_FOUND, POLICY_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCosts(self, request, context):
+        """Tells what the models cost, day by day, and what a year would cost at a given number of tickets a week.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +199,51 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListRunsRequest.FromString,
                     response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListRunsResponse.SerializeToString,
             ),
+            'ExplainReply': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainReply,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ExplainReplyRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ExplainReplyResponse.SerializeToString,
+            ),
+            'ReplayConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayConversations,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ReplayConversationsRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ReplayConversationsResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.GetPolicyRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_run__pb2.Policy.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'CreatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePolicy,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.CreatePolicyRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_run__pb2.Policy.SerializeToString,
+            ),
+            'ActivatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivatePolicy,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ActivatePolicyRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_run__pb2.Policy.SerializeToString,
+            ),
+            'ValidatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidatePolicy,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ValidatePolicyRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.ValidatePolicyResponse.SerializeToString,
+            ),
+            'DryRunPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DryRunPolicy,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.DryRunPolicyRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.DryRunPolicyResponse.SerializeToString,
+            ),
+            'GetCosts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCosts,
+                    request_deserializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.GetCostsRequest.FromString,
+                    response_serializer=fte_dot_agent_dot_v1_dot_agent__service__pb2.GetCostsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fte.agent.v1.AgentService', rpc_method_handlers)
@@ -90,7 +253,7 @@ def add_AgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgentService:
-    """The record of the agent's runs. Callers: staff.
+    """The record of the agent's runs, and the policy that it keeps. Callers: staff.
     """
 
     @staticmethod
@@ -137,6 +300,249 @@ class AgentService:
             '/fte.agent.v1.AgentService/ListRuns',
             fte_dot_agent_dot_v1_dot_agent__service__pb2.ListRunsRequest.SerializeToString,
             fte_dot_agent_dot_v1_dot_agent__service__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainReply(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/ExplainReply',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ExplainReplyRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ExplainReplyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/ReplayConversations',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ReplayConversationsRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ReplayConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/GetPolicy',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.GetPolicyRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_run__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/ListPolicies',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ListPoliciesRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/CreatePolicy',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.CreatePolicyRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_run__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/ActivatePolicy',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ActivatePolicyRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_run__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/ValidatePolicy',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ValidatePolicyRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.ValidatePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DryRunPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/DryRunPolicy',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.DryRunPolicyRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.DryRunPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCosts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fte.agent.v1.AgentService/GetCosts',
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.GetCostsRequest.SerializeToString,
+            fte_dot_agent_dot_v1_dot_agent__service__pb2.GetCostsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AgentServiceStub:
-    """The record of the agent's runs. Callers: staff."""
+    """The record of the agent's runs, and the policy that it keeps. Callers: staff."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,10 +42,46 @@ class AgentServiceStub:
     """Lists runs, newest first, without steps.
     Errors: INVALID_ARGUMENT on a page token that is not of this query.
     """
+    ExplainReply: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ExplainReplyRequest, _agent_service_pb2.ExplainReplyResponse]
+    """Tells, for a message that the agent said, what each of its sentences stands on: passage, article version, prompt,
+    policy and model.
+    Errors: REPLY_NOT_FOUND when no run on record wrote this message.
+    """
+    ReplayConversations: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ReplayConversationsRequest, _agent_service_pb2.ReplayConversationsResponse]
+    """Runs past conversations again, against another policy, prompt, model or state of the knowledge base, and shows what
+    would be different. Nothing is sent, and nothing changes at the desk. Takes a while: give it a deadline to match.
+    Errors: POLICY_NOT_FOUND, POLICY_INVALID, MODEL_NOT_CONFIGURED, REPLAY_BUSY.
+    """
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.GetPolicyRequest, _run_pb2.Policy]
+    """Returns one policy with its content.
+    Errors: POLICY_NOT_FOUND.
+    """
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ListPoliciesRequest, _agent_service_pb2.ListPoliciesResponse]
+    """Lists policies, newest first, without their content.
+    Errors: INVALID_ARGUMENT on a page token that is not of this query.
+    """
+    CreatePolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.CreatePolicyRequest, _run_pb2.Policy]
+    """Puts a policy on record under the version it names; it is not in force yet.
+    Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend; POLICY_EXISTS when that version is another.
+    """
+    ActivatePolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ActivatePolicyRequest, _run_pb2.Policy]
+    """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
+    Errors: POLICY_NOT_FOUND.
+    """
+    ValidatePolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ValidatePolicyRequest, _agent_service_pb2.ValidatePolicyResponse]
+    """Tells whether a policy could be put on record, without doing so.
+    Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend.
+    """
+    DryRunPolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DryRunPolicyRequest, _agent_service_pb2.DryRunPolicyResponse]
+    """Judges past messages by another policy, and shows those it would judge otherwise.
+    Errors: POLICY_NOT_FOUND, POLICY_INVALID.
+    """
+    GetCosts: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.GetCostsRequest, _agent_service_pb2.GetCostsResponse]
+    """Tells what the models cost, day by day, and what a year would cost at a given number of tickets a week."""
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
-    """The record of the agent's runs. Callers: staff."""
+    """The record of the agent's runs, and the policy that it keeps. Callers: staff."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRun: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GetRunRequest, _run_pb2.Run]  # type: ignore[assignment]
@@ -56,9 +92,45 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Lists runs, newest first, without steps.
     Errors: INVALID_ARGUMENT on a page token that is not of this query.
     """
+    ExplainReply: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ExplainReplyRequest, _agent_service_pb2.ExplainReplyResponse]  # type: ignore[assignment]
+    """Tells, for a message that the agent said, what each of its sentences stands on: passage, article version, prompt,
+    policy and model.
+    Errors: REPLY_NOT_FOUND when no run on record wrote this message.
+    """
+    ReplayConversations: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ReplayConversationsRequest, _agent_service_pb2.ReplayConversationsResponse]  # type: ignore[assignment]
+    """Runs past conversations again, against another policy, prompt, model or state of the knowledge base, and shows what
+    would be different. Nothing is sent, and nothing changes at the desk. Takes a while: give it a deadline to match.
+    Errors: POLICY_NOT_FOUND, POLICY_INVALID, MODEL_NOT_CONFIGURED, REPLAY_BUSY.
+    """
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GetPolicyRequest, _run_pb2.Policy]  # type: ignore[assignment]
+    """Returns one policy with its content.
+    Errors: POLICY_NOT_FOUND.
+    """
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ListPoliciesRequest, _agent_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists policies, newest first, without their content.
+    Errors: INVALID_ARGUMENT on a page token that is not of this query.
+    """
+    CreatePolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.CreatePolicyRequest, _run_pb2.Policy]  # type: ignore[assignment]
+    """Puts a policy on record under the version it names; it is not in force yet.
+    Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend; POLICY_EXISTS when that version is another.
+    """
+    ActivatePolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ActivatePolicyRequest, _run_pb2.Policy]  # type: ignore[assignment]
+    """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
+    Errors: POLICY_NOT_FOUND.
+    """
+    ValidatePolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ValidatePolicyRequest, _agent_service_pb2.ValidatePolicyResponse]  # type: ignore[assignment]
+    """Tells whether a policy could be put on record, without doing so.
+    Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend.
+    """
+    DryRunPolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DryRunPolicyRequest, _agent_service_pb2.DryRunPolicyResponse]  # type: ignore[assignment]
+    """Judges past messages by another policy, and shows those it would judge otherwise.
+    Errors: POLICY_NOT_FOUND, POLICY_INVALID.
+    """
+    GetCosts: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GetCostsRequest, _agent_service_pb2.GetCostsResponse]  # type: ignore[assignment]
+    """Tells what the models cost, day by day, and what a year would cost at a given number of tickets a week."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The record of the agent's runs. Callers: staff."""
+    """The record of the agent's runs, and the policy that it keeps. Callers: staff."""
 
     @_abc_1.abstractmethod
     def GetRun(
@@ -79,5 +151,95 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists runs, newest first, without steps.
         Errors: INVALID_ARGUMENT on a page token that is not of this query.
         """
+
+    @_abc_1.abstractmethod
+    def ExplainReply(
+        self,
+        request: _agent_service_pb2.ExplainReplyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ExplainReplyResponse, _abc.Awaitable[_agent_service_pb2.ExplainReplyResponse]]:
+        """Tells, for a message that the agent said, what each of its sentences stands on: passage, article version, prompt,
+        policy and model.
+        Errors: REPLY_NOT_FOUND when no run on record wrote this message.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayConversations(
+        self,
+        request: _agent_service_pb2.ReplayConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ReplayConversationsResponse, _abc.Awaitable[_agent_service_pb2.ReplayConversationsResponse]]:
+        """Runs past conversations again, against another policy, prompt, model or state of the knowledge base, and shows what
+        would be different. Nothing is sent, and nothing changes at the desk. Takes a while: give it a deadline to match.
+        Errors: POLICY_NOT_FOUND, POLICY_INVALID, MODEL_NOT_CONFIGURED, REPLAY_BUSY.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _agent_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_pb2.Policy, _abc.Awaitable[_run_pb2.Policy]]:
+        """Returns one policy with its content.
+        Errors: POLICY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _agent_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ListPoliciesResponse, _abc.Awaitable[_agent_service_pb2.ListPoliciesResponse]]:
+        """Lists policies, newest first, without their content.
+        Errors: INVALID_ARGUMENT on a page token that is not of this query.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePolicy(
+        self,
+        request: _agent_service_pb2.CreatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_pb2.Policy, _abc.Awaitable[_run_pb2.Policy]]:
+        """Puts a policy on record under the version it names; it is not in force yet.
+        Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend; POLICY_EXISTS when that version is another.
+        """
+
+    @_abc_1.abstractmethod
+    def ActivatePolicy(
+        self,
+        request: _agent_service_pb2.ActivatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_pb2.Policy, _abc.Awaitable[_run_pb2.Policy]]:
+        """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
+        Errors: POLICY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ValidatePolicy(
+        self,
+        request: _agent_service_pb2.ValidatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ValidatePolicyResponse, _abc.Awaitable[_agent_service_pb2.ValidatePolicyResponse]]:
+        """Tells whether a policy could be put on record, without doing so.
+        Errors: POLICY_INVALID naming the entry, the rule it breaks and the mend.
+        """
+
+    @_abc_1.abstractmethod
+    def DryRunPolicy(
+        self,
+        request: _agent_service_pb2.DryRunPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.DryRunPolicyResponse, _abc.Awaitable[_agent_service_pb2.DryRunPolicyResponse]]:
+        """Judges past messages by another policy, and shows those it would judge otherwise.
+        Errors: POLICY_NOT_FOUND, POLICY_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCosts(
+        self,
+        request: _agent_service_pb2.GetCostsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.GetCostsResponse, _abc.Awaitable[_agent_service_pb2.GetCostsResponse]]:
+        """Tells what the models cost, day by day, and what a year would cost at a given number of tickets a week."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66te/agent/v1/error_reason.proto\x12\x0c\x66te.agent.v1*K\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66te/agent/v1/error_reason.proto\x12\x0c\x66te.agent.v1*\x96\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x01\x12 \n\x1c\x45RROR_REASON_REPLY_NOT_FOUND\x10\x02\x12!\n\x1d\x45RROR_REASON_POLICY_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_POLICY_INVALID\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_POLICY_EXISTS\x10\x05\x12%\n!ERROR_REASON_MODEL_NOT_CONFIGURED\x10\x06\x12\x1c\n\x18\x45RROR_REASON_REPLAY_BUSY\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fte.agent.v1.error_reason_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=49
-  _globals['_ERRORREASON']._serialized_end=124
+  _globals['_ERRORREASON']._serialized_start=50
+  _globals['_ERRORREASON']._serialized_end=328
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     ERROR_REASON_RUN_NOT_FOUND: _ErrorReason.ValueType  # 1
     """There is no run of this name."""
+    ERROR_REASON_REPLY_NOT_FOUND: _ErrorReason.ValueType  # 2
+    """No run on record wrote this message."""
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 3
+    """There is no policy of this version."""
+    ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 4
+    """The policy is not sound; the violation names the entry, the rule it breaks and the mend."""
+    ERROR_REASON_POLICY_EXISTS: _ErrorReason.ValueType  # 5
+    """A policy of this version is on record with other content: a change takes a new version."""
+    ERROR_REASON_MODEL_NOT_CONFIGURED: _ErrorReason.ValueType  # 6
+    """No model of this name is configured."""
+    ERROR_REASON_REPLAY_BUSY: _ErrorReason.ValueType  # 7
+    """A replay is under way; one at a time keeps runs for customers quick."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of refusal."""
@@ -34,4 +46,16 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_RUN_NOT_FOUND: ErrorReason.ValueType  # 1
 """There is no run of this name."""
+ERROR_REASON_REPLY_NOT_FOUND: ErrorReason.ValueType  # 2
+"""No run on record wrote this message."""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 3
+"""There is no policy of this version."""
+ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 4
+"""The policy is not sound; the violation names the entry, the rule it breaks and the mend."""
+ERROR_REASON_POLICY_EXISTS: ErrorReason.ValueType  # 5
+"""A policy of this version is on record with other content: a change takes a new version."""
+ERROR_REASON_MODEL_NOT_CONFIGURED: ErrorReason.ValueType  # 6
+"""No model of this name is configured."""
+ERROR_REASON_REPLAY_BUSY: ErrorReason.ValueType  # 7
+"""A replay is under way; one at a time keeps runs for customers quick."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

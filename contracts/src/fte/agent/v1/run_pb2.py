@@ -28,7 +28,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66te/agent/v1/run.proto\x12\x0c\x66te.agent.v1\x1a\x1b\x66te/tickets/v1/ticket.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x05\n\x03Run\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x1e\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\x12\x1c\n\x06ticket\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x06ticket\x12(\n\x0c\x63onversation\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x0c\x63onversation\x12\x37\n\x14\x63onversation_version\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x13\x63onversationVersion\x12\x32\n\x06\x65nding\x18\x06 \x01(\x0e\x32\x14.fte.agent.v1.EndingB\x04\xe2\x41\x01\x03R\x06\x65nding\x12S\n\x11\x65scalation_reason\x18\x07 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonB\x04\xe2\x41\x01\x03R\x10\x65scalationReason\x12\x1a\n\x05model\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03R\x05model\x12+\n\x0epolicy_version\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\rpolicyVersion\x12\x37\n\x14instructions_version\x18\n \x01(\tB\x04\xe2\x41\x01\x03R\x13instructionsVersion\x12.\n\x05steps\x18\x0b \x03(\x0b\x32\x12.fte.agent.v1.StepB\x04\xe2\x41\x01\x03R\x05steps\x12?\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTime:)\xea\x41&\n\ragent.fte/Run\x12\nruns/{run}*\x04runs2\x03run\"\xc4\x01\n\x04Step\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07outcome\x18\x02 \x01(\tR\x07outcome\x12\x33\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32\x1d.fte.agent.v1.Step.FactsEntryR\x05\x66\x61\x63ts\x12\x1f\n\x0b\x64uration_ms\x18\x04 \x01(\x01R\ndurationMs\x1a\x38\n\nFactsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*^\n\x06\x45nding\x12\x16\n\x12\x45NDING_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45NDING_REPLIED\x10\x01\x12\x14\n\x10\x45NDING_ESCALATED\x10\x02\x12\x12\n\x0e\x45NDING_SKIPPED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66te/agent/v1/run.proto\x12\x0c\x66te.agent.v1\x1a\x1b\x66te/tickets/v1/ticket.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x05\n\x03Run\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x1e\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\x12\x1c\n\x06ticket\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x06ticket\x12(\n\x0c\x63onversation\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x0c\x63onversation\x12\x37\n\x14\x63onversation_version\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x13\x63onversationVersion\x12\x32\n\x06\x65nding\x18\x06 \x01(\x0e\x32\x14.fte.agent.v1.EndingB\x04\xe2\x41\x01\x03R\x06\x65nding\x12S\n\x11\x65scalation_reason\x18\x07 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonB\x04\xe2\x41\x01\x03R\x10\x65scalationReason\x12\x1a\n\x05model\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03R\x05model\x12+\n\x0epolicy_version\x18\t \x01(\tB\x04\xe2\x41\x01\x03R\rpolicyVersion\x12\x37\n\x14instructions_version\x18\n \x01(\tB\x04\xe2\x41\x01\x03R\x13instructionsVersion\x12.\n\x05steps\x18\x0b \x03(\x0b\x32\x12.fte.agent.v1.StepB\x04\xe2\x41\x01\x03R\x05steps\x12?\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTime\x12/\n\x05usage\x18\x0e \x01(\x0b\x32\x13.fte.agent.v1.UsageB\x04\xe2\x41\x01\x03R\x05usage:)\xea\x41&\n\ragent.fte/Run\x12\nruns/{run}*\x04runs2\x03run\"\x8c\x01\n\x05Usage\x12\x1a\n\x08requests\x18\x01 \x01(\x05R\x08requests\x12!\n\x0cinput_tokens\x18\x02 \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\x03 \x01(\x03R\x0coutputTokens\x12\x1f\n\x0b\x63ost_micros\x18\x04 \x01(\x03R\ncostMicros\"\xc4\x01\n\x04Step\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07outcome\x18\x02 \x01(\tR\x07outcome\x12\x33\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32\x1d.fte.agent.v1.Step.FactsEntryR\x05\x66\x61\x63ts\x12\x1f\n\x0b\x64uration_ms\x18\x04 \x01(\x01R\ndurationMs\x1a\x38\n\nFactsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"q\n\x11\x45xplainedSentence\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x18\n\x07passage\x18\x02 \x01(\tR\x07passage\x12\x18\n\x07heading\x18\x03 \x01(\tR\x07heading\x12\x14\n\x05quote\x18\x04 \x01(\tR\x05quote\"\x95\x02\n\x06Policy\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x04name\x12\x1e\n\x07\x63ontent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02R\x07\x63ontent\x12\x1c\n\x06\x61\x63tive\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x06\x61\x63tive\x12\x34\n\x05rules\x18\x04 \x03(\x0b\x32\x18.fte.agent.v1.PolicyRuleB\x04\xe2\x41\x01\x03R\x05rules\x12\x41\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime::\xea\x41\x37\n\x10\x61gent.fte/Policy\x12\x11policies/{policy}*\x08policies2\x06policy\"\x8d\x01\n\nPolicyRule\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12M\n\x11\x65scalation_reason\x18\x02 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x10\x65scalationReason\x12\x1c\n\tlanguages\x18\x03 \x03(\tR\tlanguages\"\xb4\x01\n\x10PolicyDifference\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x38\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x06\x62\x65\x66ore\x12\x36\n\x05\x61\x66ter\x18\x03 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x05\x61\x66ter\x12\x14\n\x05rules\x18\x04 \x03(\tR\x05rules\"\xb5\x03\n\x10ReplayDifference\x12\"\n\x0c\x63onversation\x18\x01 \x01(\tR\x0c\x63onversation\x12\x10\n\x03run\x18\x02 \x01(\tR\x03run\x12\x39\n\rending_before\x18\x03 \x01(\x0e\x32\x14.fte.agent.v1.EndingR\x0c\x65ndingBefore\x12\x37\n\x0c\x65nding_after\x18\x04 \x01(\x0e\x32\x14.fte.agent.v1.EndingR\x0b\x65ndingAfter\x12\x45\n\rreason_before\x18\x05 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x0creasonBefore\x12\x43\n\x0creason_after\x18\x06 \x01(\x0e\x32 .fte.tickets.v1.EscalationReasonR\x0breasonAfter\x12#\n\rpassages_lost\x18\x07 \x03(\tR\x0cpassagesLost\x12\'\n\x0fpassages_gained\x18\x08 \x03(\tR\x0epassagesGained\x12\x1d\n\ntext_after\x18\t \x01(\tR\ttextAfter\"t\n\tDailyCost\x12\x12\n\x04\x64\x61te\x18\x01 \x01(\tR\x04\x64\x61te\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x12\n\x04runs\x18\x03 \x01(\x03R\x04runs\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x13.fte.agent.v1.UsageR\x05usage*^\n\x06\x45nding\x12\x16\n\x12\x45NDING_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45NDING_REPLIED\x10\x01\x12\x14\n\x10\x45NDING_ESCALATED\x10\x02\x12\x12\n\x0e\x45NDING_SKIPPED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,16 +61,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUN'].fields_by_name['start_time']._serialized_options = b'\342A\001\003'
   _globals['_RUN'].fields_by_name['end_time']._loaded_options = None
   _globals['_RUN'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
+  _globals['_RUN'].fields_by_name['usage']._loaded_options = None
+  _globals['_RUN'].fields_by_name['usage']._serialized_options = b'\342A\001\003'
   _globals['_RUN']._loaded_options = None
   _globals['_RUN']._serialized_options = b'\352A&\n\ragent.fte/Run\022\nruns/{run}*\004runs2\003run'
   _globals['_STEP_FACTSENTRY']._loaded_options = None
   _globals['_STEP_FACTSENTRY']._serialized_options = b'8\001'
-  _globals['_ENDING']._serialized_start=1040
-  _globals['_ENDING']._serialized_end=1134
+  _globals['_POLICY'].fields_by_name['name']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['name']._serialized_options = b'\342A\001\010'
+  _globals['_POLICY'].fields_by_name['content']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['content']._serialized_options = b'\342A\001\002'
+  _globals['_POLICY'].fields_by_name['active']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['active']._serialized_options = b'\342A\001\003'
+  _globals['_POLICY'].fields_by_name['rules']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['rules']._serialized_options = b'\342A\001\003'
+  _globals['_POLICY'].fields_by_name['create_time']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_POLICY']._loaded_options = None
+  _globals['_POLICY']._serialized_options = b'\352A7\n\020agent.fte/Policy\022\021policies/{policy}*\010policies2\006policy'
+  _globals['_ENDING']._serialized_start=2512
+  _globals['_ENDING']._serialized_end=2606
   _globals['_RUN']._serialized_start=163
-  _globals['_RUN']._serialized_end=839
-  _globals['_STEP']._serialized_start=842
-  _globals['_STEP']._serialized_end=1038
-  _globals['_STEP_FACTSENTRY']._serialized_start=982
-  _globals['_STEP_FACTSENTRY']._serialized_end=1038
+  _globals['_RUN']._serialized_end=888
+  _globals['_USAGE']._serialized_start=891
+  _globals['_USAGE']._serialized_end=1031
+  _globals['_STEP']._serialized_start=1034
+  _globals['_STEP']._serialized_end=1230
+  _globals['_STEP_FACTSENTRY']._serialized_start=1174
+  _globals['_STEP_FACTSENTRY']._serialized_end=1230
+  _globals['_EXPLAINEDSENTENCE']._serialized_start=1232
+  _globals['_EXPLAINEDSENTENCE']._serialized_end=1345
+  _globals['_POLICY']._serialized_start=1348
+  _globals['_POLICY']._serialized_end=1625
+  _globals['_POLICYRULE']._serialized_start=1628
+  _globals['_POLICYRULE']._serialized_end=1769
+  _globals['_POLICYDIFFERENCE']._serialized_start=1772
+  _globals['_POLICYDIFFERENCE']._serialized_end=1952
+  _globals['_REPLAYDIFFERENCE']._serialized_start=1955
+  _globals['_REPLAYDIFFERENCE']._serialized_end=2392
+  _globals['_DAILYCOST']._serialized_start=2394
+  _globals['_DAILYCOST']._serialized_end=2510
 # @@protoc_insertion_point(module_scope)

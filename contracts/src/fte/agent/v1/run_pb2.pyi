@@ -68,6 +68,7 @@ class Run(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/{uuid}`."""
     message: _builtins.str
@@ -100,6 +101,10 @@ class Run(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """What the models of the run were given and gave, and what that cost."""
+
     def __init__(
         self,
         *,
@@ -116,14 +121,49 @@ class Run(_message.Message):
         steps: _abc.Iterable[Global___Step] | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "conversation_version", b"conversation_version", "end_time", b"end_time", "ending", b"ending", "escalation_reason", b"escalation_reason", "instructions_version", b"instructions_version", "message", b"message", "model", b"model", "name", b"name", "policy_version", b"policy_version", "start_time", b"start_time", "steps", b"steps", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "conversation_version", b"conversation_version", "end_time", b"end_time", "ending", b"ending", "escalation_reason", b"escalation_reason", "instructions_version", b"instructions_version", "message", b"message", "model", b"model", "name", b"name", "policy_version", b"policy_version", "start_time", b"start_time", "steps", b"steps", "ticket", b"ticket", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class Usage(_message.Message):
+    """What models read and wrote, as they count it; zeros for the local model, which costs nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    """How often a model was asked."""
+    input_tokens: _builtins.int
+    """Tokens read, those from a cache included."""
+    output_tokens: _builtins.int
+    """Tokens written."""
+    cost_micros: _builtins.int
+    """Cost in millionths of a US dollar, by the prices of the settings; 0 where no price is set for the model."""
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cost_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Step(_message.Message):
@@ -180,3 +220,245 @@ class Step(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Step: _TypeAlias = Step  # noqa: Y015
+
+@_typing.final
+class ExplainedSentence(_message.Message):
+    """One sentence of a reply, and what it stands on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    PASSAGE_FIELD_NUMBER: _builtins.int
+    HEADING_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The sentence as it was sent, without the channel's greeting and sign-off."""
+    passage: _builtins.str
+    """The passage that supports it, `articles/{article}/versions/{version}/passages/{passage}`; empty for kind words that
+    state nothing, as a thank-you's answer.
+    """
+    heading: _builtins.str
+    """Heading of that passage, for people."""
+    quote: _builtins.str
+    """The passage's own words that it was checked against; empty where the sentence is in the passage's language and
+    stands on all of it.
+    """
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        passage: _builtins.str = ...,
+        heading: _builtins.str = ...,
+        quote: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heading", b"heading", "passage", b"passage", "quote", b"quote", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedSentence: _TypeAlias = ExplainedSentence  # noqa: Y015
+
+@_typing.final
+class Policy(_message.Message):
+    """A version of the agent's policy: the rules that need no model, and the kind words. Never changed; a change is a new version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, `policies/{version}`, such as `policies/2026-11-3`."""
+    content: _builtins.str
+    """The policy itself, TOML. Set by GetPolicy only."""
+    active: _builtins.bool
+    """Whether runs are judged by it now; exactly one is."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyRule]:
+        """Its rules, by rank."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was put on record."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        content: _builtins.str = ...,
+        active: _builtins.bool = ...,
+        rules: _abc.Iterable[Global___PolicyRule] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "content", b"content", "create_time", b"create_time", "name", b"name", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class PolicyRule(_message.Message):
+    """A rule of a policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ESCALATION_REASON_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, unique within the policy."""
+    escalation_reason: _ticket_pb2.EscalationReason.ValueType
+    """Why a person takes over when it is met."""
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The languages it has patterns for, such as `en`."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        escalation_reason: _ticket_pb2.EscalationReason.ValueType = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalation_reason", b"escalation_reason", "languages", b"languages", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyRule: _TypeAlias = PolicyRule  # noqa: Y015
+
+@_typing.final
+class PolicyDifference(_message.Message):
+    """What a policy would have done with a past message, against what was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    """The message, `messages/{uuid}`."""
+    before: _ticket_pb2.EscalationReason.ValueType
+    """Why the policy in force then handed it to a person; unspecified where it did not."""
+    after: _ticket_pb2.EscalationReason.ValueType
+    """Why this one would; unspecified where it would not."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The rules of this one that it meets, by rank."""
+
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+        before: _ticket_pb2.EscalationReason.ValueType = ...,
+        after: _ticket_pb2.EscalationReason.ValueType = ...,
+        rules: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "message", b"message", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyDifference: _TypeAlias = PolicyDifference  # noqa: Y015
+
+@_typing.final
+class ReplayDifference(_message.Message):
+    """What became of a past conversation when it was run again, against what was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    ENDING_BEFORE_FIELD_NUMBER: _builtins.int
+    ENDING_AFTER_FIELD_NUMBER: _builtins.int
+    REASON_BEFORE_FIELD_NUMBER: _builtins.int
+    REASON_AFTER_FIELD_NUMBER: _builtins.int
+    PASSAGES_LOST_FIELD_NUMBER: _builtins.int
+    PASSAGES_GAINED_FIELD_NUMBER: _builtins.int
+    TEXT_AFTER_FIELD_NUMBER: _builtins.int
+    conversation: _builtins.str
+    """The conversation, `conversations/{uuid}`."""
+    run: _builtins.str
+    """The run then, `runs/{uuid}`; empty where none is on record."""
+    ending_before: Global___Ending.ValueType
+    """How that run ended."""
+    ending_after: Global___Ending.ValueType
+    """How it ends now."""
+    reason_before: _ticket_pb2.EscalationReason.ValueType
+    """Why a person took over then; unspecified where nobody did."""
+    reason_after: _ticket_pb2.EscalationReason.ValueType
+    """Why a person would take over now; unspecified where nobody would."""
+    text_after: _builtins.str
+    """What would be said now; empty where a person would take over, or the same is said."""
+    @_builtins.property
+    def passages_lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Passages cited then and not now."""
+
+    @_builtins.property
+    def passages_gained(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Passages cited now and not then."""
+
+    def __init__(
+        self,
+        *,
+        conversation: _builtins.str = ...,
+        run: _builtins.str = ...,
+        ending_before: Global___Ending.ValueType = ...,
+        ending_after: Global___Ending.ValueType = ...,
+        reason_before: _ticket_pb2.EscalationReason.ValueType = ...,
+        reason_after: _ticket_pb2.EscalationReason.ValueType = ...,
+        passages_lost: _abc.Iterable[_builtins.str] | None = ...,
+        passages_gained: _abc.Iterable[_builtins.str] | None = ...,
+        text_after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "ending_after", b"ending_after", "ending_before", b"ending_before", "passages_gained", b"passages_gained", "passages_lost", b"passages_lost", "reason_after", b"reason_after", "reason_before", b"reason_before", "run", b"run", "text_after", b"text_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDifference: _TypeAlias = ReplayDifference  # noqa: Y015
+
+@_typing.final
+class DailyCost(_message.Message):
+    """Cost of one model on one day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day in UTC, `YYYY-MM-DD`."""
+    model: _builtins.str
+    """The model."""
+    runs: _builtins.int
+    """Runs that it answered last."""
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """What it read, wrote and cost."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        model: _builtins.str = ...,
+        runs: _builtins.int = ...,
+        usage: Global___Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "model", b"model", "runs", b"runs", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DailyCost: _TypeAlias = DailyCost  # noqa: Y015
