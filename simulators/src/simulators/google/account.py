@@ -149,7 +149,11 @@ class Account:
 
     def _bounces_of(self, message: Message) -> list[Bounce]:
         recipients = sending.recipients(message.headers)
-        bounces = [self._bounces[address] for address in recipients if address in self._bounces]
+        bounces = [
+            self._bounces[address].model_copy(update={"address": address})
+            for address in recipients
+            if address in self._bounces
+        ]
         for fault in self.faults.strike(SEND, ON_OUTCOMES):
             status = str(fault.code) if _STATUS.fullmatch(str(fault.code)) else "5.1.1"
             bounces.append(Bounce(address=recipients[0], status=status, delaySeconds=fault.seconds))
