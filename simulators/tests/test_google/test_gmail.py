@@ -89,6 +89,15 @@ def test_a_reply_joins_its_thread_only_with_subject_and_references(google: Googl
     assert len(found["messages"]) == 2
 
 
+def test_references_into_another_thread_do_not_count(google: Google) -> None:
+    gmail = google.gmail()
+    asked = {"from": "ada@example.com", "subject": "Broken"}
+    first, other = (google.control("inbound", asked)["messages"][0] for _ in range(2))
+    body = mail("Re: Broken", References=other["messageId"]) | {"threadId": first["threadId"]}
+    sent = gmail.messages().send(userId="me", body=body).execute()
+    assert sent["threadId"] not in (first["threadId"], other["threadId"])
+
+
 def test_a_customers_reply_joins_the_thread_by_the_id_that_gmail_gave(google: Google) -> None:
     gmail = google.gmail()
     sent = gmail.messages().send(userId="me", body=mail("Your ticket")).execute()

@@ -49,7 +49,7 @@ class InboundMail(BaseModel):
     raw: str | None = None
     authenticated: bool | None = True
     labels: Annotated[list[str], Field(max_length=100)] = ["INBOX", "UNREAD"]
-    count: Annotated[int, Field(ge=1, le=10_000)] = 1
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
     push: bool = True
 
 
