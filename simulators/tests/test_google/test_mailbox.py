@@ -5,6 +5,7 @@ import pytest
 from simulators.google import query
 from simulators.google.errors import ApiError
 from simulators.google.mailbox import Limits, Mailbox
+from simulators.google.sending import Truth
 
 NOW = 1_750_000_000.0
 
@@ -60,6 +61,14 @@ def test_a_full_mailbox_forgets_the_oldest_and_says_so_in_its_history() -> None:
     assert list(full.messages) == added[2:]
     assert [change.message_id for change in full.changes_after(start) if change.kind == "messageDeleted"] == added[:2]
     assert len(full.threads) == 3
+
+
+def test_a_truth_that_grew_too_large_counts_what_it_forgot() -> None:
+    box, truth = mailbox(), Truth(characters_max=1000)
+    for number in range(5):
+        truth.record(box.add(b"Subject: %d\r\n\r\n%b" % (number, b"x" * 400), {"SENT"}), ["ada@mail.example"])
+    assert [mail["subject"] for mail in truth.all()] == ["3", "4"]
+    assert truth.forgotten == 3
 
 
 def test_a_history_that_grew_too_long_makes_old_ids_stale() -> None:

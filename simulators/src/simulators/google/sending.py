@@ -24,12 +24,15 @@ _RECIPIENTS_MAX = 500
 class Truth:
     """The mails that were accepted for sending, oldest first: what the customer has, whatever the caller heard.
 
-    Beyond `kept_max` the oldest are forgotten, and counted, so that nobody takes a part for the whole.
+    Beyond a number of mails, or of characters in their texts, the oldest are forgotten, and counted, so that nobody
+    takes a part for the whole.
     """
 
-    kept_max: int = 50_000
+    mails_max: int = 50_000
+    characters_max: int = 128 * 1024 * 1024
     forgotten: int = 0
     _sent: deque[dict[str, Any]] = field(default_factory=deque)
+    _characters: int = 0
 
     def record(self, message: Message, recipients: list[str]) -> None:
         """Notes a mail as accepted."""
@@ -39,14 +42,17 @@ class Truth:
             "threadId": message.thread_id,
             "to": ", ".join(recipients),
             "subject": message.header("Subject"),
+            # Of headers with one name the topmost counts.
             "headers": dict(reversed(message.headers)),
             "text": text,
         }
         if html:
             entry["html"] = html
         self._sent.append(entry)
-        while len(self._sent) > self.kept_max:
-            self._sent.popleft()
+        self._characters += len(text) + len(html)
+        while len(self._sent) > self.mails_max or (self._characters > self.characters_max and len(self._sent) > 1):
+            oldest = self._sent.popleft()
+            self._characters -= len(oldest["text"]) + len(oldest.get("html", ""))
             self.forgotten += 1
 
     def all(self) -> list[dict[str, Any]]:
