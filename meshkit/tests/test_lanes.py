@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshkit.envelope import Headers
+from meshkit.envelope import Headers, Record
 from meshkit.lanes import Lanes, Partition, Portion
 from meshkit.testing import eventually
 
@@ -156,3 +156,43 @@ async def test_what_is_in_hand_when_a_partition_is_lost_is_finished() -> None:
     await lanes.drain([partition], 5)
     assert worker.handled == {b"a": [1]}
     assert partition.position == 2
+
+
+async def test_a_record_that_is_held_back_holds_up_its_own_key_only_and_takes_no_room() -> None:
+    worker, partition = Worker(), Partition("facts")
+    held = {1, 2, 3}
+    # Once a record's hold has ended, nobody asks again.
+    asked: list[int] = []
+
+    def hold_seconds(record: Record) -> float:
+        asked.append(record.offset)
+        return 0.05 if record.offset in held else 0.0
+
+    lanes = Lanes("facts", worker.handle, worker.retry, concurrency=1, batch_max=1, hold_seconds=hold_seconds)
+    delivered = [(1, b"a"), (2, b"b"), (3, b"c"), (4, b"a"), (5, b"d"), (6, b"e")]
+    lanes.deliver(partition, [Delivered(offset, key) for offset, key in delivered])
+    lanes.start()
+    await eventually(lambda: len(worker.handled) == 2)
+    assert worker.handled == {b"d": [5], b"e": [6]}
+    assert partition.position == 1
+    await eventually(lambda: partition.pending == 0)
+    assert worker.handled == {b"a": [1, 4], b"b": [2], b"c": [3], b"d": [5], b"e": [6]}
+    assert sorted(asked) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_what_is_held_back_when_a_partition_is_lost_is_left_to_its_next_owner() -> None:
+    worker, partition = Worker(), Partition("facts")
+    over = asyncio.Event()
+
+    def hold_seconds(record: Record) -> float:
+        asyncio.get_running_loop().call_later(0.03, over.set)
+        return 0.02
+
+    lanes = Lanes("facts", worker.handle, worker.retry, concurrency=1, batch_max=1, hold_seconds=hold_seconds)
+    lanes.deliver(partition, [Delivered(1, b"a")])
+    lanes.start()
+    partition.lose()
+    await lanes.drain([partition], 1)
+    await asyncio.wait_for(over.wait(), 5)
+    assert worker.handled == {}
+    assert partition.position == 1

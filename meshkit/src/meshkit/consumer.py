@@ -271,13 +271,23 @@ def _lanes(
         raise ValueError(f"{topic} is subscribed to twice for the same messages; join these subscriptions")
     concurrency = max(subscription.concurrency for subscription in subscriptions)
     batch_max = min(subscription.batch_max for subscription in subscriptions)
-    if any(subscription.prepare is not None for subscription in subscriptions):
-        # What was prepared for a key may be stale once the event before it is applied.
+    holds_back = any(subscription.hold_seconds is not None for subscription in subscriptions)
+    prepares = any(subscription.prepare is not None for subscription in subscriptions)
+    if prepares or holds_back:
+        # What was prepared for a key may be stale once the event before it is applied; and each is held for itself.
         batch_max = 1
-    else:
+    if not prepares:
         # Transactions beyond the pool would only wait for it, and two connections stay free for everybody else.
         concurrency = min(concurrency, max(1, database.pool_max - 2))
     handling = Handling(
         group, subscriptions, database, outbox, outages, clock, concurrency=concurrency, log_level=log_level
     )
-    return Lanes(topic, handling.batch, handling.retry, concurrency=concurrency, batch_max=batch_max)
+    return Lanes(
+        topic,
+        handling.batch,
+        handling.retry,
+        concurrency=concurrency,
+        batch_max=batch_max,
+        # Only where somebody holds events back: it costs reading each record once more.
+        hold_seconds=handling.hold_seconds if holds_back else None,
+    )

@@ -86,6 +86,16 @@ class Handling:
         }
         self._log = EventLog(group, self._topic, level=log_level)
 
+    def hold_seconds(self, record: Record) -> float:
+        """How much longer this record is to lie before it is begun."""
+        try:
+            found = self._decoded(record)
+            if found is None or found[0].hold_seconds is None:
+                return 0.0
+            return found[0].hold_seconds(found[1])
+        except Exception:  # What is wrong with it comes to light, and is dealt with, when it is handled.
+            return 0.0
+
     async def batch(self, portions: Sequence[Portion]) -> Exception | None:
         """Handle all these records now, or none of them and say why."""
         works = [_Work(record, self._first) for portion in portions for record in portion.records]
@@ -251,19 +261,21 @@ class Handling:
 
     def _read(self, work: _Work) -> Received[Any] | None:
         """What the record says, read once; None if it is meant for another consumer. Raises `Undecodable`."""
-        if work.received is not None:
-            return work.received
-        meant_for = envelope.redrive_for(work.record)
+        if work.received is None:
+            found = self._decoded(work.record)
+            if found is not None:
+                work.subscription, work.received = found
+        return work.received
+
+    def _decoded(self, record: Record) -> tuple[Subscription[Any, Any], Received[Any]] | None:
+        meant_for = envelope.redrive_for(record)
         if meant_for and meant_for != self._group:
             return None
         # A type that nobody here knows is read as any of this topic's, to learn which rule it breaks first.
-        subscription = self._by_type.get(envelope.event_type(work.record), self._first)
+        subscription = self._by_type.get(envelope.event_type(record), self._first)
         if subscription.message is None:
-            work.received = envelope.decode_raw(work.record)
-        else:
-            work.received = envelope.decode(work.record, subscription.message)
-        work.subscription = subscription
-        return work.received
+            return subscription, envelope.decode_raw(record)
+        return subscription, envelope.decode(record, subscription.message)
 
     @contextlib.asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:

@@ -104,6 +104,7 @@ class Portion:
 
 Handle: TypeAlias = Callable[[Sequence[Portion]], Awaitable[Exception | None]]
 Retry: TypeAlias = Callable[[Portion, Exception | None], Awaitable[None]]
+HoldSeconds: TypeAlias = Callable[[Record], float]
 
 
 class Lanes:
@@ -112,13 +113,25 @@ class Lanes:
     `handle` finishes all records of a batch and returns None, or has finished none and returns why. The lanes of such a
     batch go to `retry`, each alone, so that one bad record holds up its own key only; `retry` is given the error when
     it is known to be its record's, and runs beside the batches.
+
+    A lane whose first record is to lie for some seconds more (`hold_seconds`) is not ready before, and takes no room.
     """
 
-    def __init__(self, topic: str, handle: Handle, retry: Retry, *, concurrency: int, batch_max: int) -> None:
+    def __init__(
+        self,
+        topic: str,
+        handle: Handle,
+        retry: Retry,
+        *,
+        concurrency: int,
+        batch_max: int,
+        hold_seconds: HoldSeconds | None = None,
+    ) -> None:
         self._handle = handle
         self._retry = retry
         self._concurrency = concurrency
         self._batch_max = batch_max
+        self._hold_seconds = hold_seconds
         self._ready: deque[Lane] = deque()
         self._batches: set[asyncio.Task[None]] = set()
         self._retries: set[asyncio.Task[None]] = set()
@@ -130,7 +143,7 @@ class Lanes:
         for record in records:
             lane = partition.deliver(record)
             if not lane.is_taken and len(lane.waiting) == 1:
-                self._ready.append(lane)
+                self._line_up(lane)
 
     def start(self) -> None:
         """Begin as many batches as there is room for. Raises what crashed a lane: a fault of this program."""
@@ -194,9 +207,21 @@ class Lanes:
         lane.is_taken = False
         if lane.waiting:
             if not lane.partition.is_lost:
-                self._ready.append(lane)
+                self._line_up(lane)
         else:
             lane.partition.lanes.pop(lane.key, None)
+
+    def _line_up(self, lane: Lane) -> None:
+        seconds = 0.0 if self._hold_seconds is None else self._hold_seconds(lane.waiting[0])
+        if seconds > 0:
+            asyncio.get_running_loop().call_later(seconds, self._end_hold, lane)
+        else:
+            self._ready.append(lane)
+
+    def _end_hold(self, lane: Lane) -> None:
+        self._ready.append(lane)
+        if self._crash is None:
+            self.start()
 
     def _spawn(self, work: Awaitable[None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(work)

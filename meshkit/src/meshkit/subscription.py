@@ -29,6 +29,9 @@ class Subscription(Generic[M, P]):
     An event that fails is tried `attempts` times, or `neighbour_attempts` (over about a minute) while the reason is a
     neighbour that is away, busy or late; then it goes to `dead_letter_topic`. With None, or on that topic itself, it is
     tried for ever instead: it has nowhere else to go. `on_dead` writes what must still happen, in the same transaction.
+
+    `hold_seconds` says how much longer an event lies once it is its key's turn, as for a burst that may go on.
+    What comes after it under the same key waits with it; it takes none of the `concurrency`, and no time of `prepare`.
     """
 
     topic: str
@@ -39,6 +42,7 @@ class Subscription(Generic[M, P]):
     on_dead: Callable[[Connection, Received[M]], Awaitable[None]] | None = None
     concurrency: int = 32
     batch_max: int = 64
+    hold_seconds: Callable[[Received[M]], float] | None = None
     prepare_timeout_seconds: float = 30.0
     apply_timeout_seconds: float = 10.0
     attempts: int = 5
