@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,13 @@ class SmallDesk(TicketsServiceServicer):
     slow_seconds: float = 0.0
 
     def file(
-        self, text: str | Sequence[str], *, subject: str = "", verified: bool = False, category: str = ""
+        self,
+        text: str | Sequence[str],
+        *,
+        subject: str = "",
+        verified: bool = False,
+        category: str = "",
+        channel: message_pb2.Channel.ValueType = message_pb2.CHANNEL_WEB_FORM,
     ) -> Filed:
         """A customer's message, or several, in a new conversation with a new ticket."""
         texts = [text] if isinstance(text, str) else text
@@ -102,7 +108,7 @@ class SmallDesk(TicketsServiceServicer):
         name = f"conversations/{filed.conversation_id}"
         self.conversations[name] = ticket_pb2.Conversation(
             name=name,
-            channel=message_pb2.CHANNEL_WEB_FORM,
+            channel=channel,
             version=len(texts),
             ticket=ticket_pb2.Ticket(
                 name=f"tickets/{filed.ticket_id}",
@@ -114,6 +120,13 @@ class SmallDesk(TicketsServiceServicer):
             messages=[ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=each) for each in texts],
         )
         return filed
+
+    def goes_on(self, filed: Filed, text: str) -> Filed:
+        """The customer's next message in the same conversation."""
+        conversation = self.conversation_of(filed)
+        conversation.messages.append(ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=text))
+        conversation.version += 1
+        return replace(filed, run_id=uuid7(), message_id=uuid7(), version=conversation.version)
 
     def conversation_of(self, filed: Filed) -> ticket_pb2.Conversation:
         return self.conversations[f"conversations/{filed.conversation_id}"]
@@ -327,7 +340,15 @@ async def database(make_database: MakeDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def service(make_database: MakeDatabase, neighbours: Neighbours, tmp_path: Path) -> AsyncIterator[Service]:
+def overrides() -> dict[str, Any]:
+    """Settings of the service that a test file wants otherwise."""
+    return {}
+
+
+@pytest.fixture
+async def service(
+    make_database: MakeDatabase, neighbours: Neighbours, tmp_path: Path, overrides: dict[str, Any]
+) -> AsyncIterator[Service]:
     """The agent as `app.build` makes it, its database open, between its neighbours."""
     dsn = make_database("agent")
     await migrate(dsn, schema="agent", package="agent")
@@ -341,6 +362,7 @@ async def service(make_database: MakeDatabase, neighbours: Neighbours, tmp_path:
         tickets_address=neighbours.tickets_address,
         knowledge_address=neighbours.knowledge_address,
         service_token_file=token_file,
+        **overrides,
     )
     built = build(settings)
     await built.database.open()

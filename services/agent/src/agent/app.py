@@ -8,6 +8,7 @@ from agents import Model
 from agent.api import AgentApi
 from agent.clients import SAFE_TO_REPEAT, Desk, Knowledge
 from agent.consumers import on_message_filed
+from agent.model import Burst
 from agent.operations import Operations
 from agent.settings import Settings
 from agent.thinking import local_rules, rules
@@ -37,6 +38,7 @@ def build(settings: Settings) -> Service:
     """Returns the agent, ready to run."""
     database = Database.of(settings)
     outbox = Outbox("/fte/agent")
+    clock = SystemClock()
     tokens = TokenSource(settings, "agent")
     tickets, knowledge = (
         connect(
@@ -56,7 +58,7 @@ def build(settings: Settings) -> Service:
     operations = Operations(
         database,
         outbox,
-        SystemClock(),
+        clock,
         Desk(tickets),
         Knowledge(knowledge),
         Thinker(
@@ -91,6 +93,8 @@ def build(settings: Settings) -> Service:
         subscriptions=[
             on_message_filed(
                 operations,
+                Burst(settings.burst_seconds),
+                clock,
                 concurrency=settings.runs_max,
                 prepare_timeout_seconds=settings.run_seconds + _CALLS_AROUND_A_RUN * settings.neighbour_seconds,
             )

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     AGENT_FAILED = "AGENT_FAILED"
     LANGUAGE = "LANGUAGE"
     STAFF_DECISION = "STAFF_DECISION"
+    DELIVERY_FAILED = "DELIVERY_FAILED"
     OTHER = "OTHER"
 
 
@@ -100,6 +101,24 @@ class Filed:
     conversation_id: uuid.UUID
     ticket_id: uuid.UUID
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Where people send one question in several short messages, and how long to wait whether another one follows.
+
+    Each message waits for itself, so the newest is answered that long after it came, and those before find that the
+    conversation has moved on.
+    """
+
+    seconds: float
+    channels: frozenset[str] = frozenset({"WHATSAPP"})
+
+    def hold_seconds(self, channel: str, file_time: datetime, now: datetime) -> float:
+        """How much longer a message lies before anybody thinks about it: `seconds` at most, whatever the clocks say."""
+        if channel not in self.channels:
+            return 0.0
+        return min(max(0.0, self.seconds - (now - file_time).total_seconds()), self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ class Settings(ServiceSettings):
 
     runs_max: int = Field(default=32, ge=1, le=1000, description="how many runs may think at once in this process")
     run_seconds: Seconds = Field(default=30.0, description="time budget of a run; past it, a person takes over")
+    burst_seconds: float = Field(
+        default=3.0,
+        ge=0,
+        le=30,
+        description="how long to wait on WhatsApp whether the customer goes on writing; 0 answers each message at once",
+    )
     run_turns_max: int = Field(default=10, ge=4, le=50, description="how often a run may ask its model at most")
     searches_max: int = Field(default=2, ge=1, le=5, description="how often a run may search at most")
     reply_words_max: int = Field(default=300, ge=20, le=1000, description="how many words a reply may have at most")

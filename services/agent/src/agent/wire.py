@@ -53,11 +53,16 @@ def filed_from_wire(run_id: uuid.UUID, event: tickets_events_pb2.MessageFiled) -
     )
 
 
+def channel_from_wire(channel: message_pb2.Channel.ValueType) -> str:
+    """The contract's name of a channel, without its prefix."""
+    return message_pb2.Channel.Name(channel).removeprefix("CHANNEL_")
+
+
 def conversation_from_wire(conversation: ticket_pb2.Conversation) -> Conversation:
     """The desk's conversation in our words."""
     return Conversation(
         id=CONVERSATIONS.parse(conversation.name),
-        channel=message_pb2.Channel.Name(conversation.channel).removeprefix("CHANNEL_"),
+        channel=channel_from_wire(conversation.channel),
         version=conversation.version,
         answered_version=conversation.answered_version,
         ticket=_ticket(conversation.ticket),
