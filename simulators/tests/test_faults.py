@@ -16,6 +16,7 @@ DONE: list[str] = []
 
 
 async def work(request: Request) -> Response:
+    await request.body()
     DONE.append("worked")
     return JSONResponse({"answer": "whole"})
 
@@ -87,6 +88,13 @@ def test_latency_outlasts_an_impatient_client(client: httpx.Client) -> None:
     with pytest.raises(httpx.ReadTimeout):
         client.post("/work", timeout=0.1)
     assert client.post("/work", timeout=0.5).status_code == 200
+
+
+def test_latency_after_leaves_the_work_done_for_one_who_did_not_wait(client: httpx.Client) -> None:
+    client.post("/_control/faults", json={"on": "work", "kind": "latency_after", "seconds": 1})
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/work", timeout=0.1)
+    assert DONE == ["worked"]
 
 
 def test_a_fault_strikes_as_often_as_it_was_told_to(client: httpx.Client) -> None:

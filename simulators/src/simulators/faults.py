@@ -32,12 +32,14 @@ class Kind(StrEnum):
 
     LATENCY = "latency"
     """The answer, or the webhook, takes `seconds` longer; other faults strike besides."""
+    LATENCY_AFTER = "latency_after"
+    """Done at once, and answered `seconds` later: what follows from it may overtake the answer."""
     STATUS = "status"
     """Answered with `status` and the provider's `code`, and nothing done."""
     STATUS_AFTER = "status_after"
     """Done, and answered with `status` as if it were not."""
     RESET_BEFORE = "reset_before"
-    """The connection is reset, and nothing done."""
+    """The request is read, the connection is reset, and nothing done: whoever made it cannot tell from RESET_AFTER."""
     RESET_AFTER = "reset_after"
     """Done, and the connection is reset in place of an answer."""
     MALFORMED = "malformed"
@@ -51,7 +53,15 @@ class Kind(StrEnum):
 
 
 ON_REQUESTS = frozenset(
-    {Kind.LATENCY, Kind.STATUS, Kind.STATUS_AFTER, Kind.RESET_BEFORE, Kind.RESET_AFTER, Kind.MALFORMED}
+    {
+        Kind.LATENCY,
+        Kind.LATENCY_AFTER,
+        Kind.STATUS,
+        Kind.STATUS_AFTER,
+        Kind.RESET_BEFORE,
+        Kind.RESET_AFTER,
+        Kind.MALFORMED,
+    }
 )
 ON_WEBHOOKS = frozenset({Kind.LATENCY, Kind.DUPLICATE, Kind.REORDER})
 ON_OUTCOMES = frozenset({Kind.FAILED_LATER})
@@ -77,7 +87,7 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _latency_takes_time(self) -> Self:
-        if self.kind is Kind.LATENCY and not self.seconds:
+        if self.kind in (Kind.LATENCY, Kind.LATENCY_AFTER) and not self.seconds:
             raise ValueError("seconds: say how long the latency is")
         return self
 
@@ -154,9 +164,13 @@ class Faults:
                 case Fault(kind=Kind.STATUS):
                     return refusal(fault)
                 case Fault(kind=Kind.RESET_BEFORE):
+                    await request.body()
                     return ConnectionReset()
             answered = await endpoint(request)
             match fault.kind:
+                case Kind.LATENCY_AFTER:
+                    await asyncio.sleep(fault.seconds)
+                    return answered
                 case Kind.RESET_AFTER:
                     return ConnectionReset()
                 case Kind.STATUS_AFTER:
