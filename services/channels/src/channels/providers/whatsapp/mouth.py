@@ -20,6 +20,8 @@ from channels.providers.whatsapp.splitting import split
 from channels.providers.whatsapp.transport import TwilioHttp
 
 STATUS_PATH = "/api/v1/webhooks/whatsapp/status"
+# Connection overrides: five retries. Without them Twilio does not repeat what was answered with a 5xx.
+_PATIENCE = "#rc=5&rp=5xx,ct,rt"
 
 # WhatsApp takes free text for 24 hours from the customer's last message; a little of that is for the way there.
 WINDOW = timedelta(hours=24) - timedelta(minutes=1)
@@ -62,7 +64,7 @@ class WhatsApp:
         self._client = Client(account_sid, auth_token, http_client=self._http, environment=environment)
         self._from = _address(own_number)
         self._content_sid = content_sid
-        self._status_url = public_url + STATUS_PATH
+        self._status_url = public_url + STATUS_PATH + _PATIENCE
         self._characters_max = characters_max
         self._messages_per_second = messages_per_second
         self._condition = Condition.OK
@@ -103,6 +105,13 @@ class WhatsApp:
             # A part that cannot be parted is longer than any template may be.
             raise Refused(OUTSIDE_WINDOW)
         return taken
+
+    def instead(self, content: Content, failure_reason: str) -> Content | None:
+        """What Twilio takes in place of content that failed for this reason, at once or by a receipt; None for nothing.
+
+        Twilio mostly notices that the 24-hour window is over after it has taken a message.
+        """
+        return self._templated(content.variables) if failure_reason == OUTSIDE_WINDOW and not content.template else None
 
     async def send(self, parcel: Parcel) -> Accepted:
         """Has Twilio take one message. Raises Refused, Throttled, Unreachable, Unclear."""
@@ -176,8 +185,7 @@ class WhatsApp:
         if status in _NOT_SIGNED_IN and why.reachability is None:
             self._condition = Condition.DOWN
             return Unreachable(f"Twilio answered {status}: it does not accept our account or token")
-        instead = self._templated(content.variables) if why.reason == OUTSIDE_WINDOW and not content.template else None
-        return Refused(why.reason, reachability=why.reachability, instead=instead)
+        return Refused(why.reason, reachability=why.reachability, instead=self.instead(content, why.reason))
 
     def _templated(self, variables: Mapping[str, str]) -> Content | None:
         if not self._content_sid or not variables:
