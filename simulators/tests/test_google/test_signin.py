@@ -1,5 +1,6 @@
 """Signing in as a service account, with google-auth."""
 
+import json
 import time
 from typing import Any
 
@@ -117,3 +118,13 @@ def test_the_key_file_can_be_had_for_trying_things_out(google: Google) -> None:
     key_file = google.control("credentials", method="GET")
     assert key_file["client_email"] == ACCOUNT.email
     assert key_file["token_uri"] == f"{google.url}/token"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"client_email": "a@b.example", "private_key": "none"}'])
+def test_a_key_file_that_is_none_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ValueError, match="a service account's key is JSON"):
+        ServiceAccount.from_json(text)
+
+
+def test_a_key_file_names_the_account_that_it_was_made_for() -> None:
+    assert ServiceAccount.from_json(json.dumps(ACCOUNT.key_file("http://127.0.0.1/token"))) == ACCOUNT

@@ -62,9 +62,11 @@ class ServiceAccount:
         """The account of a key file. Raises ValueError for what is none."""
         try:
             key_file = json.loads(text)
-            return cls(str(key_file["client_email"]), str(key_file["private_key"]))
+            account = cls(str(key_file["client_email"]), str(key_file["private_key"]))
+            account.public_key()
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError("a service account's key is JSON with client_email and private_key") from error
+            raise ValueError("a service account's key is JSON with client_email and private_key, in PEM") from error
+        return account
 
     def key_file(self, token_url: str) -> dict[str, str]:
         """The account's key file, as client libraries read it. Raises ValueError when only the public key is known."""
