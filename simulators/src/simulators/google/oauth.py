@@ -206,16 +206,23 @@ def new_key() -> SigningKey:
 class SigningKeys:
     """The keys that identity tokens are signed with: the newest signs, the one before is still published."""
 
-    keys: list[SigningKey] = field(default_factory=lambda: [new_key()])
+    _keys: list[SigningKey] = field(default_factory=list)
+
+    @property
+    def newest_first(self) -> list[SigningKey]:
+        """The published keys."""
+        # Made when it is first needed: a key takes longer than all else that a start does.
+        self._keys = self._keys or [new_key()]
+        return self._keys
 
     def rotate(self, *, keep_previous: bool = True) -> str:
         """Signs with a new key from now on; returns its id. `keep_previous` publishes the last one for a while yet."""
-        self.keys = [new_key(), *(self.keys[:1] if keep_previous else ())]
-        return self.keys[0].kid
+        self._keys = [new_key(), *(self.newest_first[:1] if keep_previous else ())]
+        return self._keys[0].kid
 
     def published(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set, as at `/oauth2/v3/certs`."""
-        return {"keys": [self._public(key) for key in self.keys]}
+        return {"keys": [self._public(key) for key in self.newest_first]}
 
     def identity_token(self, audience: str, account: str, *, now: float, claims: Mapping[str, Any]) -> str:
         """A token such as Pub/Sub sends with a push; `claims` replace its own, a null leaves one out."""
@@ -231,7 +238,8 @@ class SigningKeys:
             "sub": subject,
         }
         kept = {name: value for name, value in {**own, **claims}.items() if value is not None}
-        return jwt.encode(kept, self.keys[0].key, algorithm="RS256", headers={"kid": self.keys[0].kid})
+        signing = self.newest_first[0]
+        return jwt.encode(kept, signing.key, algorithm="RS256", headers={"kid": signing.kid})
 
     @staticmethod
     def _public(key: SigningKey) -> dict[str, Any]:
