@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from local.kafka import KafkaBroker
-from meshkit import metrics, relay
+from meshkit import leadership, metrics, relay
 from meshkit.database import Database
 from meshkit.envelope import Event, decode
 from meshkit.relay import Relay
@@ -76,6 +76,7 @@ async def test_a_connection_in_a_state_that_its_client_cannot_explain_is_replace
 
 async def test_marking_waits_for_no_disk(stream: Stream) -> None:
     async with Relay(stream.settings, stream.database)._session() as connection:
+        assert connection is not None
         assert await connection.fetchval("show synchronous_commit") == "off"
     async with stream.database.connection() as connection:
         assert await connection.fetchval("show synchronous_commit") == "on"
@@ -135,7 +136,7 @@ async def test_a_broker_that_stays_away_is_told_of_and_the_session_is_kept(
 ) -> None:
     # The relation of the two counts: several silences would outlast the session.
     monkeypatch.setattr(relay, "_PRODUCE_SECONDS", 1)
-    monkeypatch.setattr(relay, "_IDLE_SESSION_SECONDS", 3)
+    monkeypatch.setattr(leadership, "_IDLE_SESSION_SECONDS", 3)
     silences, lost = (metrics.RELAY_FAILURES.labels(error) for error in ("KafkaTimeoutError", "InterfaceError"))
     before, lost_before = silences._value.get(), lost._value.get()
     async with stream.relaying():

@@ -12,7 +12,8 @@ _CHOSEN = os.environ.get("FTE_CRASH_POINT", "")
 def reached(name: str) -> None:
     """End this process by SIGKILL if the environment's FTE_CRASH_POINT names this place; otherwise nothing.
 
-    Places: `consumer.before_apply_commit`, `consumer.after_apply_commit`, `relay.after_produce`.
+    The kit's places: `consumer.before_apply_commit`, `consumer.after_apply_commit`, `relay.after_produce`. A service
+    names its own in its README.
     """
     if _CHOSEN and name == _CHOSEN:
         os.kill(os.getpid(), signal.SIGKILL)

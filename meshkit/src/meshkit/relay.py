@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import random
 import time
 from collections.abc import AsyncIterator
@@ -19,8 +18,9 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordTooLargeError
 
-from meshkit import crashpoints, inbox, logs, metrics
+from meshkit import crashpoints, inbox, leadership, logs, metrics
 from meshkit.kafka import client_options
+from meshkit.leadership import leading
 from meshkit.outbox import Outbox
 from meshkit.timers import Timer, run_timers
 
@@ -48,14 +48,9 @@ _ROWS_MAX = 1000
 _POLL_SECONDS = 0.25
 # Under load, rounds this far apart gather many rows each; an idle relay still starts at once.
 _ROUND_SECONDS = 0.02
-_STANDBY_SECONDS = 0.5
 _BACKOFF_SECONDS = 0.2
 _BACKOFF_SECONDS_MAX = 5.0
 _PRODUCE_SECONDS = 6
-_STATEMENT_SECONDS = 10
-# A relay that is stopped (SIGSTOP) keeps its lock; the server ends its session after this, and another takes over.
-# A live relay that waits for a silent broker asks for something more often than that.
-_IDLE_SESSION_SECONDS = 30
 _CLOSE_SECONDS = 5
 _PENDING_SECONDS = 2.0
 _PRUNE_SECONDS = 300.0
@@ -63,8 +58,7 @@ _OUTBOX_KEPT = timedelta(hours=72)
 # Longer than any topic keeps its records.
 _INBOX_KEPT = timedelta(days=35)
 
-# asyncpg calls it its own mistake when it meets a connection that broke between two steps of a statement.
-_AWAY = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_AWAY = (KafkaError, *leadership.AWAY)
 
 
 class Relay:
@@ -110,10 +104,13 @@ class Relay:
         failures = 0
         while True:
             try:
-                async with self._session() as connection, self._producer() as producer:
-                    failures = 0
-                    await self._publish_until_stopped(connection, producer)
-                    return
+                async with self._session() as connection:
+                    if connection is None:
+                        return
+                    async with self._producer() as producer:
+                        failures = 0
+                        await self._publish_until_stopped(connection, producer)
+                        return
             except _AWAY as error:
                 failures += 1
                 metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
@@ -125,8 +122,6 @@ class Relay:
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def _publish_until_stopped(self, connection: Connection, producer: Any) -> None:
-        if not await self._is_chosen(connection):
-            return
         while True:
             last = self._stopping.is_set()
             self._wake.clear()
@@ -141,19 +136,6 @@ class Relay:
             since = time.monotonic() - began
             if since < _ROUND_SECONDS and not self._stopping.is_set():
                 await asyncio.sleep(_ROUND_SECONDS - since)
-
-    async def _is_chosen(self, connection: Connection) -> bool:
-        """Wait for the lock; false when told to stop before it was ours."""
-        schema = await connection.fetchval("select current_schema()")
-        # All schemas of a database share one space of advisory locks.
-        key = int.from_bytes(hashlib.sha256(f"relay:{schema}".encode()).digest()[:8], signed=True)
-        while not await connection.fetchval("select pg_try_advisory_lock($1)", key):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _STANDBY_SECONDS)
-            if self._stopping.is_set():
-                return False
-        logs.get().info("relay.chosen", schema=schema)
-        return True
 
     async def _round(self, connection: Connection, producer: Any) -> int:
         """Publish one batch and mark what the broker acknowledged; the number of rows taken up.
@@ -213,26 +195,16 @@ class Relay:
         metrics.RELAY_FAILURES.labels(type(error).__name__).inc()
         logs.get().error("relay.refused", topic=row["topic"], count=row["id"], error_type=type(error).__name__)
 
-    @contextlib.asynccontextmanager
-    async def _session(self) -> AsyncIterator[Connection]:
-        settings = {
-            "idle_session_timeout": f"{_IDLE_SESSION_SECONDS}s",
-            # A mark that a crash of Postgres loses is one more repetition, as after a crash of ours: no round waits for
-            # the disk, and business commits have it to themselves.
-            "synchronous_commit": "off",
-        }
-        if self._database.schema is not None:
-            settings["search_path"] = f'"{self._database.schema}", ext'
-        connection = await asyncpg.connect(
-            self._dsn, timeout=_STATEMENT_SECONDS, command_timeout=_STATEMENT_SECONDS, server_settings=settings
+    def _session(self) -> contextlib.AbstractAsyncContextManager[Connection | None]:
+        # A mark that a crash of Postgres loses is one more repetition, as after a crash of ours: no round waits for the
+        # disk, and business commits have it to themselves.
+        return leading(
+            self._dsn,
+            "relay",
+            self._stopping,
+            schema=self._database.schema,
+            session_settings={"synchronous_commit": "off"},
         )
-        try:
-            yield connection
-        finally:
-            try:
-                await connection.close(timeout=_CLOSE_SECONDS)
-            except (TimeoutError, OSError, asyncpg.InterfaceError):
-                connection.terminate()
 
     @contextlib.asynccontextmanager
     async def _producer(self) -> AsyncIterator[Any]:

@@ -188,6 +188,8 @@ class _Running:
             self._tasks["relay"] = asyncio.create_task(self._relay.run(), name="relay")
         if self._consumer is not None:
             self._tasks["consumer"] = asyncio.create_task(self._consumer.run(), name="consumer")
+        for worker in self._service.workers:
+            self._tasks[worker.name] = asyncio.create_task(worker.run(), name=worker.name)
         if self._service.timers:
             self._tasks["timers"] = asyncio.create_task(run_timers(self._service.timers), name="timers")
 
@@ -204,10 +206,12 @@ class _Running:
         """Health says NOT_SERVING, events in hand and calls in flight finish, and what they published goes out."""
         if self._consumer is not None:
             self._consumer.stop()
+        for worker in self._service.workers:
+            worker.stop()
         if "timers" in self._tasks:
             self._tasks["timers"].cancel()
         await self._server.drain()
-        await self._ended("consumer", "timers")
+        await self._ended("consumer", "timers", *(worker.name for worker in self._service.workers))
         # Last, so that it carries what the others still wrote.
         if self._relay is not None:
             self._relay.stop()

@@ -92,7 +92,7 @@ class Running:
 
 StartChannels = Callable[..., Awaitable[Running]]
 
-_TABLES = "inbound, submissions, sender_counts, deliveries, outbox, inbox"
+_TABLES = "inbound, submissions, sender_counts, correspondents, deliveries, parts, receipts, mailboxes, outbox, inbox"
 
 
 @pytest.fixture(scope="session")

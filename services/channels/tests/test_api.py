@@ -13,13 +13,18 @@ from services.channels.tests.conftest import STATUS_TOKEN_KEY, Running, StartCha
 
 from channels import store
 from channels.errors import (
+    BadSignature,
+    BadToken,
     ChannelDisabled,
     DeliveryNotFound,
+    DeliverySettled,
     IdempotencyKeyReused,
     InboundMessageNotFound,
     TicketNotFound,
     TooManyMessages,
     UnknownCategory,
+    WebhookUnreadable,
+    WrongAccount,
 )
 from fte.access import ACCESS
 from fte.channels.v1 import channels_service_pb2 as pb
@@ -215,12 +220,17 @@ UNKNOWN = str(uuid.uuid4())
 CALLS: dict[str, Any] = {
     "SubmitForm": form(),
     "SubmitMessage": pb.SubmitMessageRequest(reference="TKT-7K3Q9V", text="Hello"),
+    "ReceiveWhatsappMessage": pb.ReceiveWhatsappMessageRequest(),
+    "ReceiveWhatsappStatus": pb.ReceiveWhatsappStatusRequest(),
+    "ReceiveGmailPush": pb.ReceiveGmailPushRequest(),
     "GetHealth": pb.GetHealthRequest(),
     "GetChannelMetrics": pb.GetChannelMetricsRequest(window=Duration(seconds=60)),
     "GetInboundMessage": pb.GetInboundMessageRequest(name=f"inboundMessages/{UNKNOWN}"),
     "ListInboundMessages": pb.ListInboundMessagesRequest(),
     "GetDelivery": pb.GetDeliveryRequest(name=f"deliveries/{UNKNOWN}"),
     "ListDeliveries": pb.ListDeliveriesRequest(),
+    "RetryDelivery": pb.RetryDeliveryRequest(name=f"deliveries/{UNKNOWN}"),
+    "ConfirmDelivery": pb.ConfirmDeliveryRequest(name=f"deliveries/{UNKNOWN}"),
 }
 
 
@@ -251,6 +261,11 @@ def test_every_reason_of_the_contract_has_its_error() -> None:
         DeliveryNotFound,
         UnknownCategory,
         ChannelDisabled,
+        BadSignature,
+        BadToken,
+        WrongAccount,
+        WebhookUnreadable,
+        DeliverySettled,
     )
     named = {f"ERROR_REASON_{error.reason}" for error in errors}
     assert named == set(error_reason_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}

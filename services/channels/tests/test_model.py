@@ -1,7 +1,6 @@
 import re
 import unicodedata
-import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from email_validator import EmailNotValidError, validate_email
@@ -10,16 +9,9 @@ from hypothesis import strategies as st
 
 from channels.errors import UnknownCategory
 from channels.model import (
-    Channel,
-    Delivery,
-    DeliveryState,
     Form,
     NextMessage,
-    Outcome,
     Priority,
-    Reply,
-    Sender,
-    SenderType,
     clean,
     clean_line,
     client_network,
@@ -33,7 +25,6 @@ CATEGORIES = ("general", "technical")
 DECEPTIVE = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\ufeff"
 REFERENCE = re.compile(r"TKT-[0-9ABCDEFGHJKMNPQRSTVWXYZ]{6}")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-RANK = [DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ]
 
 
 def form(**fields: str) -> Form:
@@ -169,27 +160,3 @@ def test_an_ipv6_household_is_one_network(address: str, network: str | None) -> 
 def test_a_sender_is_counted_under_a_hash_that_needs_the_key() -> None:
     assert sender_hash(b"one", "sender", "a@b.example") != sender_hash(b"other", "sender", "a@b.example")
     assert sender_hash(b"one", "sender", "a") != sender_hash(b"one", "network address", "a")
-
-
-def a_delivery() -> Delivery:
-    sender = Sender(SenderType.EMAIL, "ada@techcorp.example", "Ada", verified=False)
-    reply = Reply(uuid.uuid4(), uuid.uuid4(), "TKT-7K3Q9V", Channel.EMAIL, sender, "Export", "So.", NOW)
-    return Delivery.claimed(uuid.uuid4(), reply, NOW)
-
-
-@given(st.lists(st.sampled_from(list(DeliveryState)), max_size=8))
-def test_a_delivery_only_moves_forward_in_whatever_order_the_news_comes(news: list[DeliveryState]) -> None:
-    delivery = a_delivery()
-    for seconds, state in enumerate(news):
-        moved = delivery.after(Outcome(state, provider_message_id="p"), NOW + timedelta(seconds=seconds))
-        if DeliveryState.FAILED in (delivery.state, moved.state):
-            assert delivery.state in (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.FAILED)
-        else:
-            assert RANK.index(moved.state) >= RANK.index(delivery.state)
-        delivery = moved
-
-
-def test_a_failure_keeps_the_providers_id_of_what_was_sent() -> None:
-    sent = a_delivery().after(Outcome(DeliveryState.SENT, provider_message_id="p1"), NOW)
-    failed = sent.after(Outcome(DeliveryState.FAILED, failure_reason="BOUNCED"), NOW)
-    assert (failed.state, failed.provider_message_id, failed.failure_reason) == (DeliveryState.FAILED, "p1", "BOUNCED")

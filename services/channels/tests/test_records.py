@@ -12,7 +12,7 @@ from services.channels.tests.conftest import Running, form, refused
 
 from channels.errors import DeliveryNotFound, InboundMessageNotFound
 from channels.model import Channel, Reply, Sender, SenderType
-from channels.operations import Deliveries
+from channels.operations import Deliveries, Progress
 from channels.providers.web import WebForm
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1 import message_pb2
@@ -21,7 +21,8 @@ from meshkit.timestamps import moment
 
 
 async def deliver(channels: Running, channel: Channel = Channel.WEB_FORM) -> None:
-    deliveries = Deliveries(Outbox("/fte/channels"), channels.clock, {Channel.WEB_FORM: WebForm()})
+    progress = Progress(Outbox("/fte/channels"), channels.clock)
+    deliveries = Deliveries(progress, channels.clock, {Channel.WEB_FORM: WebForm()}, {}, None)
     sender = Sender(SenderType.EMAIL, "ada@techcorp.example", "Ada", verified=False)
     now = channels.clock.now()
     reply = Reply(uuid.uuid4(), uuid.uuid4(), "TKT-7K3Q9V", channel, sender, "Export", "Like so.", now)

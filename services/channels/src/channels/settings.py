@@ -1,9 +1,9 @@
 """Every knob of channels."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, SecretStr, field_validator
+from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from meshkit.settings import ServiceSettings
@@ -60,6 +60,25 @@ class Settings(ServiceSettings):
     )
     send_attempts_max: int = Field(
         default=8, ge=1, le=100, description="attempts to send or look up one message before a person decides"
+    )
+
+    send_give_up_seconds: float = Field(
+        default=4 * 3600.0,
+        gt=0,
+        le=7 * 86_400,
+        description="how long a message waits for a provider that is away or too busy before a person has to look",
+    )
+    send_concurrency: int = Field(
+        default=8, ge=1, le=100, description="messages that are on their way to one provider at once"
+    )
+    breaker_failures: int = Field(
+        default=5, ge=1, le=1000, description="failures in a row after which a provider is not asked for a while"
+    )
+    breaker_open_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="for how long a provider that failed is not asked at first; up to eight times that later",
     )
 
     twilio_account_sid: str = Field(default="", description="the account whose webhooks are believed and that sends")
@@ -123,6 +142,22 @@ class Settings(ServiceSettings):
         le=3600,
         description="how long a fact may wait for Kafka before the stream counts as degraded; six times that: as down",
     )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """What a channel cannot be open without is missed at start, by name, and not at the first message."""
+        needed = {
+            "email": ("gmail_credentials", "gmail_address", "pubsub_audience", "pubsub_service_account"),
+            "whatsapp": ("twilio_account_sid", "twilio_auth_token", "twilio_whatsapp_from"),
+        }
+        for channel in self.enabled_channels:
+            for name in needed.get(channel, ()):
+                value = getattr(self, name)
+                if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                    raise ValueError(f"{name.upper()} is needed while ENABLED_CHANNELS has {channel}")
+        if self.send_lookup_seconds <= self.send_deadline_seconds:
+            raise ValueError("SEND_LOOKUP_SECONDS must be longer than SEND_DEADLINE_SECONDS")
+        return self
 
     @field_validator("categories", "enabled_channels", "trusted_gateways", mode="before")
     @classmethod

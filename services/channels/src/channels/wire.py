@@ -1,12 +1,14 @@
 """Proto ⇄ model."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from channels.model import (
+    NO_THREAD,
     Channel,
     ChannelCounts,
     CustomerMessage,
     Delivery,
+    DeliveryKind,
     DeliveryState,
     EdgeHealth,
     Form,
@@ -14,9 +16,11 @@ from channels.model import (
     NextMessage,
     Priority,
     Promise,
+    Reachability,
     Reply,
     Sender,
     SenderType,
+    Suppression,
     Thread,
 )
 from fte.channels.v1 import channels_events_pb2 as events_pb
@@ -56,8 +60,29 @@ _STATES = {
     pb.DELIVERY_STATE_DELIVERED: DeliveryState.DELIVERED,
     pb.DELIVERY_STATE_READ: DeliveryState.READ,
     pb.DELIVERY_STATE_FAILED: DeliveryState.FAILED,
+    pb.DELIVERY_STATE_QUEUED: DeliveryState.QUEUED,
+    pb.DELIVERY_STATE_UNCERTAIN: DeliveryState.UNCERTAIN,
 }
 _WIRE_STATES = {state: number for number, state in _STATES.items()}
+_WIRE_KINDS = {
+    DeliveryKind.REPLY: pb.DELIVERY_KIND_REPLY,
+    DeliveryKind.FORM_RECEIPT: pb.DELIVERY_KIND_FORM_RECEIPT,
+    DeliveryKind.ANSWER_NOTICE: pb.DELIVERY_KIND_ANSWER_NOTICE,
+}
+_WIRE_SUPPRESSIONS = {
+    None: pb.SUPPRESSION_UNSPECIFIED,
+    Suppression.AUTOMATIC: pb.SUPPRESSION_AUTOMATIC,
+    Suppression.OWN_MAIL: pb.SUPPRESSION_OWN_MAIL,
+    Suppression.BOUNCE: pb.SUPPRESSION_BOUNCE,
+    Suppression.OPT_OUT: pb.SUPPRESSION_OPT_OUT,
+    Suppression.OPT_IN: pb.SUPPRESSION_OPT_IN,
+    Suppression.RATE_CAP: pb.SUPPRESSION_RATE_CAP,
+}
+_WIRE_REACHABILITIES = {
+    Reachability.REACHABLE: identity_pb.REACHABILITY_REACHABLE,
+    Reachability.UNDELIVERABLE: identity_pb.REACHABILITY_UNDELIVERABLE,
+    Reachability.OPTED_OUT: identity_pb.REACHABILITY_OPTED_OUT,
+}
 
 
 def form_from_wire(request: service_pb.SubmitFormRequest) -> Form:
@@ -148,6 +173,7 @@ def inbound_message_to_wire(message: InboundMessage) -> pb.InboundMessage:
         reference=message.reference,
         sender_verified=message.sender_verified,
         receive_time=timestamp(message.receive_time),
+        suppression=_WIRE_SUPPRESSIONS[message.suppression],
     )
 
 
@@ -156,13 +182,24 @@ def delivery_to_wire(delivery: Delivery) -> pb.Delivery:
     return pb.Delivery(
         name=DELIVERIES.format(delivery.id),
         channel=_WIRE_CHANNELS[delivery.channel],
-        message=MESSAGES.format(delivery.message_id),
+        message=MESSAGES.format(delivery.message_id) if delivery.message_id else "",
         reference=delivery.reference,
         state=_WIRE_STATES[delivery.state],
         provider_message_id=delivery.provider_message_id,
         failure_reason=delivery.failure_reason,
         create_time=timestamp(delivery.create_time),
         update_time=timestamp(delivery.update_time),
+        kind=_WIRE_KINDS[delivery.kind],
+        parts=[
+            pb.DeliveryPart(
+                state=_WIRE_STATES[part.state],
+                provider_message_id=part.provider_message_id,
+                failure_reason=part.failure_reason,
+                attempts=part.attempts,
+            )
+            for part in delivery.parts
+        ],
+        due_time=timestamp(delivery.due_time) if delivery.due_time else None,
     )
 
 
@@ -173,12 +210,7 @@ def message_received_to_wire(message: CustomerMessage) -> events_pb.MessageRecei
         inbound_message=INBOUND_MESSAGES.format(inbound.id),
         channel=_WIRE_CHANNELS[inbound.channel],
         provider_message_id=inbound.provider_message_id,
-        sender=pb.Sender(
-            type=_WIRE_SENDER_TYPES[sender.type],
-            value=sender.value,
-            display_name=sender.display_name,
-            verified=sender.verified,
-        ),
+        sender=_sender_to_wire(sender),
         subject=message.subject,
         text=message.text,
         reference=inbound.reference,
@@ -186,12 +218,7 @@ def message_received_to_wire(message: CustomerMessage) -> events_pb.MessageRecei
         category=message.category,
         priority=pb.PRIORITY_UNSPECIFIED if message.priority is None else _WIRE_PRIORITIES[message.priority],
         receive_time=timestamp(inbound.receive_time),
-        thread=pb.Thread(
-            provider_thread_id=message.thread.provider_thread_id,
-            message_id=message.thread.message_id,
-            in_reply_to=message.thread.in_reply_to,
-            references=message.thread.references,
-        ),
+        thread=_thread_to_wire(message.thread),
         attachments=[
             pb.Attachment(
                 file_name=each.file_name, media_type=each.media_type, size_bytes=each.size_bytes, sha256=each.sha256
@@ -201,17 +228,53 @@ def message_received_to_wire(message: CustomerMessage) -> events_pb.MessageRecei
     )
 
 
-def delivery_changed_to_wire(delivery: Delivery) -> events_pb.DeliveryChanged:
-    """The fact that a delivery has moved forward."""
-    return events_pb.DeliveryChanged(
+def delivery_changed_to_wire(delivery: Delivery, reachability: Reachability | None) -> events_pb.DeliveryChanged:
+    """The fact that a delivery has moved forward; with `reachability` what that says about its recipient."""
+    fact = events_pb.DeliveryChanged(
         delivery=DELIVERIES.format(delivery.id),
-        message=MESSAGES.format(delivery.message_id),
-        conversation=CONVERSATIONS.format(delivery.conversation_id),
+        message=MESSAGES.format(delivery.message_id) if delivery.message_id else "",
+        conversation=CONVERSATIONS.format(delivery.conversation_id) if delivery.conversation_id else "",
         channel=_WIRE_CHANNELS[delivery.channel],
         state=_WIRE_STATES[delivery.state],
         provider_message_id=delivery.provider_message_id,
         failure_reason=delivery.failure_reason,
         change_time=timestamp(delivery.update_time),
+    )
+    if delivery.sent_thread != NO_THREAD:
+        fact.thread.CopyFrom(_thread_to_wire(delivery.sent_thread))
+    if reachability is not None and delivery.recipient is not None:
+        fact.recipient.CopyFrom(_sender_to_wire(delivery.recipient))
+        fact.reachability = _WIRE_REACHABILITIES[reachability]
+    return fact
+
+
+def reachability_changed_to_wire(
+    channel: Channel, recipient: Sender, reachability: Reachability, time: datetime
+) -> events_pb.DeliveryChanged:
+    """The fact that somebody can, or cannot, be written to, where it comes with no delivery."""
+    return events_pb.DeliveryChanged(
+        channel=_WIRE_CHANNELS[channel],
+        change_time=timestamp(time),
+        recipient=_sender_to_wire(recipient),
+        reachability=_WIRE_REACHABILITIES[reachability],
+    )
+
+
+def _thread_to_wire(thread: Thread) -> pb.Thread:
+    return pb.Thread(
+        provider_thread_id=thread.provider_thread_id,
+        message_id=thread.message_id,
+        in_reply_to=thread.in_reply_to,
+        references=thread.references,
+    )
+
+
+def _sender_to_wire(sender: Sender) -> pb.Sender:
+    return pb.Sender(
+        type=_WIRE_SENDER_TYPES[sender.type],
+        value=sender.value,
+        display_name=sender.display_name,
+        verified=sender.verified,
     )
 
 

@@ -1,7 +1,7 @@
 """Messages, promises and deliveries, and the rules they keep. Pure: no wire, no store."""
 
 from channels.model.counts import ChannelCounts, EdgeHealth
-from channels.model.deliveries import Delivery, Outcome, Receipt, Reply
+from channels.model.deliveries import Bounce, Content, Delivery, Outcome, Part, Receipt, Reply
 from channels.model.messages import (
     ATTACHMENTS_MAX,
     NO_THREAD,
@@ -25,7 +25,18 @@ from channels.model.vocabulary import (
     SenderType,
     Suppression,
 )
-from channels.model.web import IDEMPOTENCY_KEY_KEPT, Cap, Claim, Form, NextMessage, Promise, Submission, key_hash
+from channels.model.web import (
+    IDEMPOTENCY_KEY_KEPT,
+    Cap,
+    Claim,
+    Form,
+    NextMessage,
+    Promise,
+    Submission,
+    hour_of,
+    key_hash,
+    status_url,
+)
 
 __all__ = [
     "ATTACHMENTS_MAX",
@@ -36,11 +47,13 @@ __all__ = [
     "SUBJECT_CHARACTERS_MAX",
     "TEXT_CHARACTERS_MAX",
     "Attachment",
+    "Bounce",
     "Cap",
     "Channel",
     "ChannelCounts",
     "Claim",
     "Condition",
+    "Content",
     "CustomerMessage",
     "Delivery",
     "DeliveryKind",
@@ -52,6 +65,7 @@ __all__ = [
     "InboundMessage",
     "NextMessage",
     "Outcome",
+    "Part",
     "Priority",
     "Promise",
     "Reachability",
@@ -65,7 +79,9 @@ __all__ = [
     "clean",
     "clean_line",
     "client_network",
+    "hour_of",
     "key_hash",
     "sender_hash",
     "sender_key",
+    "status_url",
 ]

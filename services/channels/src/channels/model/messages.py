@@ -7,6 +7,7 @@ import uuid
 from datetime import datetime
 
 from channels.model.senders import Sender
+from channels.model.text import NAME_CHARACTERS_MAX, SUBJECT_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, fit, fit_line
 from channels.model.vocabulary import Channel, Priority, Suppression
 
 ATTACHMENTS_MAX = 50
@@ -53,6 +54,43 @@ class Heard:
     attachments: tuple[Attachment, ...] = ()
     sent_time: datetime | None = None
     suppression: Suppression | None = None
+
+    def fitted(self) -> Heard:
+        """The message with its text in one spelling, and no longer than the contract lets it be."""
+        sender = dataclasses.replace(self.sender, display_name=fit_line(self.sender.display_name, NAME_CHARACTERS_MAX))
+        # The newest references are the ones that conversations are found by.
+        thread = dataclasses.replace(self.thread, references=self.thread.references[-REFERENCES_MAX:])
+        return dataclasses.replace(
+            self,
+            sender=sender,
+            subject=fit_line(self.subject, SUBJECT_CHARACTERS_MAX),
+            text=fit(self.text, TEXT_CHARACTERS_MAX),
+            thread=thread,
+            attachments=self.attachments[:ATTACHMENTS_MAX],
+        )
+
+    def taken(self, message_id: uuid.UUID, reference: str, receive_time: datetime) -> CustomerMessage:
+        """The message as taken in. `reference` is the promise that it goes on from, empty for none."""
+        inbound = InboundMessage(
+            message_id,
+            self.channel,
+            self.provider_message_id,
+            reference,
+            self.sender.verified,
+            receive_time,
+            self.suppression,
+        )
+        return CustomerMessage(
+            inbound=inbound,
+            sender=self.sender,
+            opens_conversation=False,
+            subject=self.subject,
+            text=self.text,
+            category="",
+            priority=None,
+            thread=self.thread,
+            attachments=self.attachments,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -29,6 +29,17 @@ class Sender:
     display_name: str
     verified: bool
 
+    @property
+    def key(self) -> str:
+        """One spelling for one mailbox or number: what counts, caps and lists of recipients go by."""
+        if self.type is SenderType.PHONE:
+            return self.value
+        try:
+            return sender_key(self.value)
+        except InvalidArgument:
+            # Mail comes from addresses that no standard allows, too.
+            return self.value.strip().lower()
+
 
 def sender_key(email: str) -> str:
     """One spelling for one mailbox: lower case, the domain in its ASCII form (IDNA). Nothing is looked up.

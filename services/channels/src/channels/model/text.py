@@ -15,6 +15,7 @@ TEXT_CHARACTERS_MAX = 10_000
 # Bidi overrides and isolates make text read otherwise than it is; zero-width ones make equal words differ. The
 # zero-width joiners stay: emoji and several scripts are spelt with them.
 _DECEPTIVE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _OTHER_LINE_BREAKS = re.compile("[\u0085\u2028\u2029]+")
 
 
@@ -30,6 +31,19 @@ def clean_line(text: str) -> str:
     """As `clean`, on one line and without blanks around it: it may become a header of a mail."""
     text = clean(text)
     return (text if text.isascii() else _OTHER_LINE_BREAKS.sub(" ", text)).strip()
+
+
+def fit(text: str, characters_max: int) -> str:
+    """Text of a provider, clean and at most so long: what it passed on cannot be refused any more.
+
+    Control characters but line breaks and tabs go: no store takes NUL, and nobody can see the others.
+    """
+    return clean(_CONTROLS.sub("", clean(text)))[:characters_max]
+
+
+def fit_line(text: str, characters_max: int) -> str:
+    """As `fit`, on one line."""
+    return " ".join(fit(text, 4 * characters_max).split())[:characters_max]
 
 
 def digest(*parts: str) -> bytes:

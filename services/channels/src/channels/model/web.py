@@ -119,6 +119,16 @@ class Promise:
     status_url: str
 
 
+def status_url(public_url: str, reference: str, token: str) -> str:
+    """The status page of a ticket. The token in the fragment: no server log and no Referer holds it."""
+    return f"{public_url}/status/{reference}#{token}"
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The clock hour that a message is counted in."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
 def key_hash(scope: str, key: str) -> bytes:
     """SHA-256 of an idempotency key within its scope.
 

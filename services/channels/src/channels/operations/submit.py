@@ -80,12 +80,15 @@ class Caps:
     def exceeded(self, name: str, now: datetime) -> TooManyMessages:
         """The refusal by the cap of this name."""
         limit = self.per_sender if name == _BY_SENDER else self.per_network
-        wait = _hour_of(now) + _HOUR - now
+        wait = model.hour_of(now) + _HOUR - now
         return TooManyMessages(limit, counted_by=name, retry_after_seconds=wait.total_seconds())
 
 
 class Submissions:
-    """Takes what customers write on the web. `web` is None while the channel is switched off."""
+    """Takes what customers write on the web. `web` is None while the channel is switched off.
+
+    With `confirms` each form has a mail queued that confirms it.
+    """
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class Submissions:
         *,
         categories: Collection[str],
         public_url: str,
+        confirms: bool = False,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -107,6 +111,7 @@ class Submissions:
         self._caps = caps
         self._categories = categories
         self._public_url = public_url
+        self._confirms = confirms
 
     async def submit_form(self, form: Form, origin: Origin) -> Promise:
         """Files a form under a new reference, or finds the promise that its repeat was made before.
@@ -173,7 +178,8 @@ class Submissions:
             claim=claim,
             claims_since=since,
             caps=caps,
-            hour=_hour_of(now),
+            hour=model.hour_of(now),
+            confirmation_id=uuid7() if self._confirms and message.opens_conversation else None,
         )
         if filing.filed:
             return Submission(claim.body_hash if claim else b"", message.inbound.reference, now)
@@ -194,15 +200,10 @@ class Submissions:
 
     def _promise(self, reference: str) -> Promise:
         token = self._tokens.issue(reference)
-        # The token in the fragment: browsers send that to no server, so no log and no Referer holds it.
-        return Promise(reference, token, f"{self._public_url}/status/{reference}#{token}")
+        return Promise(reference, token, model.status_url(self._public_url, reference, token))
 
 
 def _claim(scope: str, origin: Origin, body_hash: bytes) -> Claim | None:
     if origin.idempotency_key is None:
         return None
     return Claim(model.key_hash(scope, origin.idempotency_key), body_hash)
-
-
-def _hour_of(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)

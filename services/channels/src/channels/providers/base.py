@@ -7,9 +7,8 @@ are alike: the web's is within our own walls (`Inside`), others send over a wire
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +17,7 @@ from channels.model import (
     NO_THREAD,
     Channel,
     Condition,
+    Content,
     DeliveryKind,
     DeliveryState,
     Heard,
@@ -76,22 +76,6 @@ class Letter:
     status_url: str = ""
     last_heard: datetime | None = None
     last_written: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One message as the provider is to get it; kept as JSON until it is sent.
-
-    Mail uses `subject`, `html` and `headers` besides the text. WhatsApp uses `template` (a ContentSid) and its
-    `variables` in place of free text outside the 24-hour window.
-    """
-
-    text: str
-    subject: str = ""
-    html: str = ""
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    template: str = ""
-    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
