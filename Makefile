@@ -37,6 +37,9 @@ up: $(INSTALLED) $(KAFKA) $(WEB) ## start the whole mesh and wait until it answe
 down: ## stop a mesh that was started with DETACH=1
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 
+demo: $(INSTALLED) ## with the mesh up: one question on each channel, and the answers
+	@exec $(BIN)/python -m local demo
+
 .PHONY: clean
 clean: ## stop the mesh and forget everything it kept
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi

@@ -30,6 +30,7 @@ def verified(token: str, jwks: Path) -> dict[str, object]:
 def test_nobody_else_can_read_any_of_it(credentials: Credentials, tmp_path: Path) -> None:
     credentials.secret("status_token_key")
     credentials.passwords(SERVICES)
+    credentials.gmail_key_file("http://127.0.0.1:7202/token")
     credentials.renew_staff_token(tmp_path / "staff.jwt", issuer=ISSUER, audience=AUDIENCE)
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     files = [*(tmp_path / "secrets").iterdir(), tmp_path / "staff.jwt"]
@@ -87,3 +88,14 @@ def test_a_staff_token_that_is_no_longer_good_is_renewed(flaw: str, credentials:
     credentials.renew_staff_token(file, issuer=ISSUER, audience=AUDIENCE)
     assert file.read_text() != bad
     assert verified(file.read_text(), credentials.staff_jwks)["sub"] == "local"
+
+
+def test_the_gmail_key_stays_when_its_token_endpoint_moves(tmp_path: Path) -> None:
+    def key_file(port: int) -> dict[str, str]:
+        file = Credentials(tmp_path / "secrets", SERVICES).gmail_key_file(f"http://127.0.0.1:{port}/token")
+        account: dict[str, str] = json.loads(file.read_text())
+        return account
+
+    first, moved = key_file(7202), key_file(8202)
+    assert moved["private_key"] == first["private_key"]
+    assert (first["token_uri"], moved["token_uri"]) == ("http://127.0.0.1:7202/token", "http://127.0.0.1:8202/token")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def test_every_part_answers_once_the_mesh_is_up(mesh: Mesh) -> None:
-    assert [part.name for part in mesh.parts] == ["PostgreSQL", "Kafka", *SERVICES, "gateway"]
+    assert [part.name for part in mesh.parts] == ["PostgreSQL", "Kafka", "simulators", *SERVICES, "gateway"]
     assert all(part.running for part in mesh.parts)
     assert all(answers(port) for _, port in mesh.ports.each())
 
@@ -86,9 +86,12 @@ def test_up_behind_the_terminal_and_down_again_leave_nothing_running(state_folde
             assert words in said
         assert f"http://127.0.0.1:{8080 + offset}" in said
         assert "curl" in said
+        assert f"http://127.0.0.1:{7201 + offset}/_control/" in said
+        assert f"http://127.0.0.1:{7202 + offset}/_control/" in said
+        assert "make demo" in said
         supervisor = psutil.Process(int((state / "mesh.pid").read_text()))
         parts = supervisor.children()
-        assert len(parts) == 8
+        assert len(parts) == 9
     finally:
         said = local("down")
     assert said.strip() == "stopped"

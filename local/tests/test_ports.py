@@ -13,6 +13,7 @@ from local.ports import FREE_RANGE, HOST, OFFSET_MAX, Ports, answers, free_ports
 def test_the_embedded_default_listens_where_the_documents_say() -> None:
     ports = Ports.fixed()
     assert (ports.gateway, ports.postgres, ports.kafka) == (8080, 7432, 7092)
+    assert (ports.twilio, ports.google) == (7201, 7202)
     assert ports.grpc == {"identity": 7001, "tickets": 7002, "knowledge": 7003, "agent": 7004, "channels": 7005}
     assert ports.metrics == {"identity": 7101, "tickets": 7102, "knowledge": 7103, "agent": 7104, "channels": 7105}
 

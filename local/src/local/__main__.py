@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m local up | down | clean`."""
+"""The commands behind the Makefile: `python -m local up | demo | down | clean`."""
 
 import argparse
 import errno
@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from local.demo import demo
 from local.errors import CannotStart
 from local.lock import StateLock
 from local.paths import state_directory
@@ -21,6 +22,7 @@ def main() -> int:
     starting = commands.add_parser("up", help="start the mesh and keep it running")
     starting.add_argument("--detach", action="store_true", help="return once it answers")
     starting.add_argument("--background", type=Path, metavar="LOG", help=argparse.SUPPRESS)
+    commands.add_parser("demo", help="ask the running mesh one question on each channel")
     commands.add_parser("down", help="stop the mesh")
     commands.add_parser("clean", help="stop the mesh and forget everything it kept")
     arguments = parser.parse_args()
@@ -44,6 +46,8 @@ def _run(arguments: argparse.Namespace) -> int:
         background: Path | None = arguments.background
         up(state, Ports.fixed(offset), os.environ, lambda: turn_output_to(background) if background else None)
         return 0
+    if arguments.command == "demo":
+        return demo(Ports.fixed(offset))
     down(state)
     if arguments.command == "clean":
         forget(state)

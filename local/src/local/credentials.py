@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm
 
 DAY_SECONDS = 24 * 60 * 60
@@ -56,6 +56,15 @@ class Credentials:
     def passwords(self, services: Sequence[str]) -> Mapping[str, str]:
         """The database password of every service."""
         return {service: self.secret(f"{service}.password") for service in services}
+
+    def gmail_key_file(self, token_url: str) -> Path:
+        """A service account's key file, as Google gives them out, for the simulated Google; `token_url` signs it in."""
+        file = self._folder / "gmail.json"
+        # A mesh with other ports has its tokens from elsewhere; the key stays.
+        account = json.loads(file.read_text()) if file.exists() else _new_service_account()
+        if account.get("token_uri") != token_url:
+            write_private(file, json.dumps({**account, "token_uri": token_url}, indent=2))
+        return file
 
     def renew_staff_token(self, file: Path, *, issuer: str, audience: str) -> None:
         """Write a token for the staff member `local` into `file`, unless the one there is good for a week more."""
@@ -109,6 +118,20 @@ def _new_key() -> str:
         .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         .decode()
     )
+
+
+def _new_service_account() -> dict[str, str]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "type": "service_account",
+        "project_id": "fte-local",
+        "private_key_id": secrets.token_hex(20),
+        "private_key": key.decode(),
+        "client_email": "fte@fte-local.iam.gserviceaccount.com",
+        "client_id": str(secrets.randbelow(10**21)),
+    }
 
 
 def _load_key(file: Path) -> ec.EllipticCurvePrivateKey:

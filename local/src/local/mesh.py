@@ -20,6 +20,7 @@ from local.paths import CONTEXT, WEB_FORM
 from local.ports import HOST, SERVICES, Ports
 from local.postgres import Postgres
 from local.processes import spawn
+from local.providers import Providers, Simulators
 from local.provision import create_database, provision, service_dsn
 from local.services import Service
 
@@ -32,10 +33,11 @@ Announce = Callable[[str, float], None]
 
 
 class Mesh:
-    """PostgreSQL, Kafka, the five services and the gateway, with their state in one folder.
+    """PostgreSQL, Kafka, the simulated providers, the five services and the gateway, with their state in one folder.
 
     `environment` is what an operator sets: it wins over every default. With `DATABASE_URL` or
-    `KAFKA_BOOTSTRAP_SERVERS` in it, that server is used and none of our own is started. Nothing is started again by
+    `KAFKA_BOOTSTRAP_SERVERS` in it, that server is used and none of our own is started; `local.providers` says when a
+    provider is simulated. Nothing is started again by
     itself; `local.supervision` does that. Of the services only those in `services` are started.
     """
 
@@ -76,6 +78,8 @@ class Mesh:
                 self.state / "kafka", self.ports.kafka, self.ports.kafka_controller, log=self._log("kafka")
             )
         )
+        self.providers = Providers(self.credentials, self.ports, self._environment, self._public_url)
+        self.simulators = self._simulators() if self.providers.simulated else None
         self.services: Mapping[str, Service] = {}
         self.gateway = self._gateway()
 
@@ -83,6 +87,10 @@ class Mesh:
     def url(self) -> str:
         """The gateway's address: the web form, REST, and gRPC for internal teams."""
         return f"http://{HOST}:{self.ports.gateway}"
+
+    @property
+    def _public_url(self) -> str:
+        return self._environment.get("PUBLIC_URL", self.url)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -97,7 +105,13 @@ class Mesh:
     @property
     def parts(self) -> list[Part]:
         """Every part that was started, in the order of starting."""
-        every: list[Part | None] = [self.postgres, self.kafka, *self.services.values(), self.gateway]
+        every: list[Part | None] = [
+            self.postgres,
+            self.kafka,
+            self.simulators,
+            *self.services.values(),
+            self.gateway,
+        ]
         return [part for part in every if part is not None]
 
     def dsn(self, service: str) -> str:
@@ -112,7 +126,7 @@ class Mesh:
         try:
             self._require_disk()
             self._write_staff_token()
-            self._together(self._start_database, self._start_kafka)
+            self._together(self._start_database, self._start_kafka, self._start_simulators)
             parts: list[tuple[Part, int]] = [(service, service.port) for service in self.services.values()]
             parts.append((self.gateway, self.gateway.port))
             self._together(*(self._starting(part, port) for part, port in parts))
@@ -121,10 +135,11 @@ class Mesh:
             raise
 
     def stop(self) -> None:
-        """Stop everything in good order: the door, the services, Kafka, PostgreSQL. May be called twice."""
+        """Stop everything in good order, from the door to PostgreSQL. May be called twice."""
         stages: list[list[Part]] = [
             [self.gateway],
             list(self.services.values()),
+            [self.simulators] if self.simulators else [],
             [self.kafka] if self.kafka else [],
             [self.postgres] if self.postgres else [],
         ]
@@ -202,6 +217,10 @@ class Mesh:
             lambda: run_blocking(create_topics(self.bootstrap_servers, TOPICS.values())),
         )
 
+    def _start_simulators(self) -> None:
+        if self.simulators is not None:
+            self._timed(f"simulators listen: {self.simulators.addresses}", self.simulators.start)
+
     def _admin_dsn(self, variable: str) -> str:
         if self.postgres is not None:
             return self.postgres.dsn(DATABASE)
@@ -218,7 +237,7 @@ class Mesh:
             "STAFF_JWT_ISSUER": "https://fte.local",
             "STAFF_JWT_AUDIENCE": "fte",
             "STAFF_JWKS": str(self.credentials.staff_jwks),
-            "PUBLIC_URL": self.url,
+            "PUBLIC_URL": self._public_url,
             "CONTEXT_DIR": str(CONTEXT),
             "LOG_LEVEL": "INFO",
             # Everything stops together here: nobody is left whose health checks should notice first.
@@ -240,7 +259,19 @@ class Mesh:
         if "DATABASE_DIRECT_URL" in self._environment:
             direct = self._admin_dsn("DATABASE_DIRECT_URL")
             own["DATABASE_DIRECT_URL"] = service_dsn(direct, name, self._passwords[name])
-        return {**self._shared_environment(), **own}
+        # A provider's credentials are for channels alone.
+        providers = self.providers.environment if name == "channels" else {}
+        return {**providers, **self._shared_environment(), **own}
+
+    def _simulators(self) -> Simulators:
+        environment = {
+            **self.providers.environment,
+            "PUBLIC_URL": self._public_url,
+            **self._environment,
+            "GATEWAY_URL": self.url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return Simulators(self.ports, self.providers, environment, self._log("simulators"))
 
     def _gateway(self) -> Gateway:
         environment = {

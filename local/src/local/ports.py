@@ -27,6 +27,8 @@ class Ports:
     postgres: int
     kafka: int
     kafka_controller: int
+    twilio: int
+    google: int
     grpc: Mapping[str, int]
     metrics: Mapping[str, int]
 
@@ -39,6 +41,9 @@ class Ports:
             postgres=7432 + offset,
             kafka=7092 + offset,
             kafka_controller=7093 + offset,
+            # 7203 is the simulated OpenAI's.
+            twilio=7201 + offset,
+            google=7202 + offset,
             grpc={service: 7001 + place + offset for place, service in enumerate(SERVICES)},
             metrics={service: 7101 + place + offset for place, service in enumerate(SERVICES)},
         )
@@ -46,13 +51,15 @@ class Ports:
     @classmethod
     def free(cls) -> "Ports":
         """Ports that nothing listens on at this moment."""
-        found = iter(free_ports(5 + 2 * len(SERVICES)))
+        found = iter(free_ports(7 + 2 * len(SERVICES)))
         return cls(
             gateway=next(found),
             gateway_admin=next(found),
             postgres=next(found),
             kafka=next(found),
             kafka_controller=next(found),
+            twilio=next(found),
+            google=next(found),
             grpc={service: next(found) for service in SERVICES},
             metrics={service: next(found) for service in SERVICES},
         )
@@ -64,6 +71,8 @@ class Ports:
         yield "PostgreSQL", self.postgres
         yield "Kafka", self.kafka
         yield "Kafka's controller", self.kafka_controller
+        yield "the simulated Twilio", self.twilio
+        yield "the simulated Google", self.google
         for service, port in self.grpc.items():
             yield f"{service} (gRPC)", port
         for service, port in self.metrics.items():

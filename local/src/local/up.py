@@ -143,6 +143,8 @@ def _say_ready(mesh: Mesh, seconds: float) -> None:
     print(
         f"\nReady after {seconds:.1f} s: {mesh.url}\n"
         f"Logs are in {mesh.state / 'logs'}. A question to try:\n\n"
-        f"  curl -s {mesh.url}/api/v1/support/form -H 'content-type: application/json' -d {shlex.quote(QUESTION)}\n",
-        flush=True,
+        f"  curl -s {mesh.url}/api/v1/support/form -H 'content-type: application/json' -d {shlex.quote(QUESTION)}\n"
     )
+    for provider, address in mesh.providers.simulated.items():
+        print(f"{provider} is simulated: {address}/_control/ (simulators/README.md)")
+    print("One question on each channel, and the answers: make demo\n", flush=True)
