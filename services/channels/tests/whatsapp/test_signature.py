@@ -133,6 +133,13 @@ def test_bytes_that_are_no_form_of_twilios_are_refused(body: bytes) -> None:
         ear().heard(body, FORM, MESSAGE_PATH, signature(PUBLIC_URL + MESSAGE_PATH))
 
 
+def test_bytes_that_are_no_text_do_not_pass_for_the_sign_that_stands_for_them() -> None:
+    body, content_type, path, said = signed(message(Body="\ufffd"))
+
+    with pytest.raises(BadSignature):
+        ear().heard(body.replace(b"%EF%BF%BD", b"%FF"), content_type, path, said)
+
+
 def test_a_body_that_is_too_long_is_told_how_long_it_may_be() -> None:
     with pytest.raises(WebhookUnreadable, match=str(BODY_BYTES_MAX)):
         ear().heard(b"x" * (BODY_BYTES_MAX + 1), FORM, MESSAGE_PATH, "")
@@ -174,10 +181,13 @@ def test_the_query_is_part_of_the_address() -> None:
             ear().heard(body, content_type, other, said)
 
 
-@pytest.mark.parametrize("path", ["", "@evil.example/x", "api", "/é", "//evil.example\n", "https://evil.example/"])
-def test_a_path_that_is_none_is_refused(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["", "@evil.example/x", "api", "/é", "/\udc80", "//evil.example\n", "//[", "https://evil.example/"]
+)
+@pytest.mark.parametrize("content_type", [FORM, "application/json"])
+def test_a_path_that_is_none_is_refused(path: str, content_type: str) -> None:
     with pytest.raises(BadSignature):
-        ear().heard(b"", FORM, path, signature(PUBLIC_URL + MESSAGE_PATH))
+        ear().heard(b"{}", content_type, path, signature(PUBLIC_URL + MESSAGE_PATH))
 
 
 def test_json_is_believed_by_its_hash() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from twilio.request_validator import RequestValidator, add_port, remove_port
 
@@ -80,7 +80,7 @@ class Signatures:
 
 
 def _check_hash(body: bytes, path: str) -> None:
-    stated = parse_qs(urlsplit(path).query).get("bodySHA256", [""])[0]
+    stated = dict(parse_qsl(path.partition("?")[2])).get("bodySHA256", "")
     if not hmac.compare_digest(hashlib.sha256(body).hexdigest().encode(), stated.encode(errors="replace")):
         raise BadSignature
 
