@@ -13,6 +13,7 @@ _BLANK_LINE = re.compile(rb"\r?\n[ \t]*\r?\n")
 _BLOCKS_MAX = 100
 _PARCEL_KEY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[1-9][0-9]{0,3}")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
+_FAILED = re.compile(r"failed\b", re.IGNORECASE)
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 # Permanent for this mail, and no word on the address: full, too large, not liked (RFC 3463).
 _ABOUT_THE_MAIL = re.compile(r"5\.(?:2\.[23]|3\.4|6\.\d+|7\.\d+)")
@@ -46,7 +47,7 @@ def _failure(report: bytes) -> str | None:
     """
     for block in _BLANK_LINE.split(report, _BLOCKS_MAX):
         fields = parse_headers(block)
-        if fields.first("action").partition(";")[0].strip().lower() == "failed":
+        if _FAILED.match(fields.first("action").strip()):
             status = _STATUS.match(fields.first("status").strip())
             return status.group() if status else _UNSPECIFIED
     return None

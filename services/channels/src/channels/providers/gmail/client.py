@@ -17,7 +17,7 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import HttpRequest
 
 from channels.providers.base import Throttled, Unclear, Unreachable
-from channels.providers.gmail.transport import Interrupted, Link, NotConnected, ResponseTooLarge
+from channels.providers.gmail.transport import Link, NotConnected, ResponseTooLarge
 from meshkit.settings import SettingsError
 
 Call = Callable[[Any], HttpRequest]
@@ -28,6 +28,7 @@ SCOPES = ("https://www.googleapis.com/auth/gmail.modify",)
 
 _LINKS_MAX = 4
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"})
+_BURST_SECONDS = 0.5
 _PAUSE_SECONDS = 10.0
 _PAUSE_SECONDS_MAX = 3600.0
 # Sending is the dearest call there is.
@@ -57,8 +58,9 @@ class GmailClient:
         self._key = _service_account_key(credentials)
         self._address = address
         self._deadline_seconds = deadline_seconds
-        # A bucket that is too small for one mail would never let it through.
-        period = max(1.0, _UNITS_MAX / units_per_second)
+        # Half a second's worth at once, because what is asked for is not at Gmail at once; but a bucket that is too
+        # small for one mail would never let it through.
+        period = max(_BURST_SECONDS, _UNITS_MAX / units_per_second)
         self._quota = AsyncLimiter(units_per_second * period, period)
         self._users = build(
             "gmail",
@@ -99,8 +101,9 @@ class GmailClient:
                 if repeatable:
                     raise
                 raise Unclear from error
-            except (Interrupted, TimeoutError, httplib2.HttpLib2Error, ValueError) as error:
-                # ValueError: an answer that is no JSON. Something stands between Gmail and us, and did who knows what.
+            except Exception as error:
+                # Interrupted, late, no JSON, or what the library stumbles over in an answer that is not Gmail's: the
+                # request was sent, and nobody knows what it did.
                 raise Unclear from error
             finally:
                 if sound:

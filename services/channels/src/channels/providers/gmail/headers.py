@@ -19,7 +19,7 @@ _VALUE_CHARACTERS_MAX = 16 * 1024
 # A line of a mail has at most 998 characters (RFC 5322, 2.1.1); the decoder's time grows faster than its input.
 _ENCODED_CHARACTERS_MAX = 2000
 # Codecs that are no charsets of texts: what they do takes more than linear time, or turns text into escapes.
-_NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _BLANKS = re.compile(r"\s+")
 _PARSER = BytesHeaderParser(policy=compat32)
@@ -91,7 +91,7 @@ def _known(charset: str) -> str:
     except (LookupError, UnicodeError, ValueError):
         return ""
     # Python's other codecs, as zlib's, are refused by `bytes.decode` itself, as a LookupError.
-    if codec.name in _NO_CHARSETS or not getattr(codec, "_is_text_encoding", True):
+    if codec.name.replace("_", "-") in _NO_CHARSETS or not getattr(codec, "_is_text_encoding", True):
         return ""
     # What is sent as Latin-1 is Windows-1252 in truth, as WHATWG's encoding standard has it.
     return "cp1252" if codec.name == "iso8859-1" else codec.name
@@ -109,6 +109,8 @@ def _words_decoded(value: str) -> str:
         chunks = email.header.decode_header(value)
     except (HeaderParseError, ValueError, LookupError):
         return value
-    return "".join(
+    words = "".join(
         chunk if isinstance(chunk, str) else decode_text(chunk, charset or "utf-8") for chunk, charset in chunks
     )
+    # What is encoded wrongly may come out as nothing.
+    return words if words.strip() else value

@@ -14,11 +14,9 @@ from channels.providers.gmail.quotes import is_forwarded
 _CHARACTERS_MAX = 256 * 1024
 _DEPTH_MAX = 500
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-# Those without an end tag, and those whose end is usually left out.
-_FLAT = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
-    + ["dd", "dt", "li", "option", "p", "tbody", "td", "tfoot", "th", "thead", "tr"]
-)
+_WITHOUT_END = "area base br col embed hr img input link meta source track wbr"
+_END_LEFT_OUT = "dd dt li option p tbody td tfoot th thead tr"
+_FLAT = frozenset(f"{_WITHOUT_END} {_END_LEFT_OUT}".split())
 _MARK = "\ue000"
 _BLOCKS = (
     "address, article, aside, blockquote, br, dd, div, dl, dt, footer, h1, h2, h3, h4, h5, h6, header, hr, li, main, "
@@ -37,7 +35,7 @@ _QUOTES = (
 )
 # Outlook quotes behind these, not inside them.
 _QUOTE_FOLLOWS = frozenset({"appendonsend", "divRplyFwdMsg"})
-_BLANKS = re.compile(r"[^\S\n]+|\n")
+_BLANKS = re.compile(r"\s+")
 _LINES = re.compile(rf"[ ]*{_MARK}[ {_MARK}]*")
 
 

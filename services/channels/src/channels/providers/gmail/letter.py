@@ -15,6 +15,9 @@ _PARAGRAPHS = re.compile(r"\n[ \t]*\n+")
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+")
 _REPLY_PREFIX = re.compile(r"\s*(?:re|aw|sv|vs|antw|antwort|rif|res|odp)\s*(?:\[\d{1,3}\])?\s*:", re.IGNORECASE)
 _NAME = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*\.?")
+_PARTICLES = frozenset(
+    {"al", "bin", "da", "de", "del", "den", "der", "di", "dos", "du", "la", "le", "ten", "van", "von"}
+)
 _NAME_WORDS_MAX = 4
 _NAME_CHARACTERS_MAX = 30
 _NO_SUBJECT = "Your question"
@@ -103,16 +106,17 @@ def reply_subject(subject: str) -> str:
 def usable_name(display_name: str) -> str:
     """The name to greet by, empty where there is none that looks like a person's.
 
-    Whoever writes chooses it, and it stands in a mail of ours: letters only, up to four words, each in upper case
-    where its alphabet has one.
+    Whoever writes chooses it, and it stands in a mail of ours: letters only, up to four words, each with a capital
+    where its alphabet has them, but for the like of "van".
     """
     _, comma, first = display_name.partition(",")
     words = (first if comma and "," not in first else display_name if not comma else "").split()
     if not 1 <= len(words) <= _NAME_WORDS_MAX or not all(_NAME.fullmatch(word) for word in words):
         return ""
+    if not all(word.lower() in _PARTICLES or word[0].isupper() or word.lower() == word.upper() for word in words):
+        return ""
     name = words[0]
-    known_as_name = name[:1].isupper() or name.lower() == name.upper()
-    return name if known_as_name and 2 <= len(name) <= _NAME_CHARACTERS_MAX and not name.endswith(".") else ""
+    return name if name not in _PARTICLES and 2 <= len(name) <= _NAME_CHARACTERS_MAX and not name.endswith(".") else ""
 
 
 def split_words(text: str, words_max: int) -> list[str]:

@@ -131,8 +131,9 @@ class _Reader:
             return _Text()
         if self._report_type and depth > 0 and self._take_report(span, content):
             return _Text()
-        is_words = content.type in ("text/plain", "text/html") and not content.is_attached
-        if is_words and (not content.file_name or depth == 0):
+        # A multipart without a boundary holds no parts.
+        is_words = content.type in ("text/plain", "text/html") or content.type.startswith("multipart/")
+        if is_words and not content.is_attached and (not content.file_name or depth == 0):
             return self._read_words(span, content)
         body = self._raw[span.body : span.end]
         self._files.add(content.file_name, _safe_type(content.type), _unwrapped(body, content.encoding))

@@ -72,7 +72,7 @@ class Gmail:
         try:
             sent = await self._send(raw, parcel.thread.provider_thread_id)
         except Rejected as rejection:
-            raise _refused(rejection) from rejection
+            raise refusal_of(rejection) from rejection
         message_id, thread_id = sent.get("id"), sent.get("threadId")
         if not isinstance(message_id, str) or not message_id:
             raise Unclear
@@ -210,7 +210,8 @@ def _accepted(message_id: str, thread_id: object, given: str, parcel: Parcel) ->
     return Accepted(message_id, thread=thread)
 
 
-def _refused(rejection: Rejected) -> Refused:
+def refusal_of(rejection: Rejected) -> Refused:
+    """What Gmail's refusal of a mail means: that no attempt would fare better, and perhaps that no mail would."""
     if rejection.status == _TOO_LARGE:
         return Refused("MAIL_TOO_LARGE")
     # Gmail's words for an address that it will not write to: "Invalid To header", "Recipient address required".

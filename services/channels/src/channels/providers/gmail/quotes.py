@@ -82,9 +82,8 @@ def own_words(text: str) -> str:
     forwarded = _FORWARDED.search(text)
     if forwarded is not None:
         return text.strip()
-    words = _without_signature(_above_earlier_mails(text))
-    reply = _Reply(words).read().reply.strip()
-    return reply or words.strip() or text.strip()
+    reply = _Reply(_above_earlier_mails(text)).read().reply
+    return _without_signature(reply).strip() or text.strip()
 
 
 class _Reply(EmailMessage):  # type: ignore[misc]  # published without types

@@ -13,7 +13,6 @@ import socket
 from typing import Any
 
 import httplib2
-from google.auth.exceptions import GoogleAuthError
 from google.auth.transport import Request as AuthRequest
 from google.oauth2 import service_account
 from google_auth_httplib2 import AuthorizedHttp, Request
@@ -107,7 +106,7 @@ class Link:
         self._authorized = AuthorizedHttp(credentials, http=self._http, refresh_status_codes=())
 
     def perform(self, request: HttpRequest, *, repeatable: bool) -> Any:
-        """What Google answers, from JSON. Raises HttpError, NotConnected, Interrupted, ResponseTooLarge, ValueError.
+        """What Google answers, from JSON. Raises HttpError, NotConnected, ResponseTooLarge, and after that anything.
 
         A request that is `repeatable` is sent once more on a new connection when the old one turns out to be broken;
         one that is not gets a new connection from the start, because a kept one may have been closed by the other side
@@ -151,8 +150,9 @@ class Link:
             return
         try:
             self._credentials.refresh(_AuthRequest(self._http))  # type: ignore[no-untyped-call]  # as below
-        except (GoogleAuthError, NotConnected, Interrupted, ResponseTooLarge, OSError, ValueError) as error:
-            # Whatever went wrong here, the request that the token was for is still ours.
+        except Exception as error:
+            # Whatever went wrong here (the library raises TypeError for an answer that is not Google's), what the token
+            # is for was not sent.
             raise NotConnected from error
 
     def _hang_up(self) -> None:
