@@ -100,6 +100,27 @@ def test_a_link_that_no_template_can_hold_is_left_to_a_person() -> None:
         whatsapp().compose(letter("https://techcorp.example/" + "x" * 900, heard_ago=YESTERDAY))
 
 
+def test_each_part_carries_what_a_template_would_say_in_place_of_the_rest() -> None:
+    said = whatsapp(characters_max=60).compose(letter("Open the settings, then the data.\nSelect Export there."))
+
+    assert [content.text for content in said] == [
+        "Open the settings, then the data.",
+        "Select Export there.\n\nRef. TKT-7K3Q9V",
+    ]
+    assert [content.variables for content in said] == [
+        {"1": "TKT-7K3Q9V", "2": "Open the settings, then the data. Select Export there."},
+        {"1": "TKT-7K3Q9V", "2": "Select Export there."},
+    ]
+
+
+def test_what_no_template_can_hold_is_carried_by_none() -> None:
+    said = whatsapp().compose(letter("Open the settings and select Export. " * 40))
+
+    assert not said[0].variables
+    assert said[-1].variables
+    assert not whatsapp().compose(letter("https://techcorp.example/" + "x" * 280))[-1].variables
+
+
 def test_the_same_letter_is_composed_the_same_again() -> None:
     one = letter("Open the settings. " * 40)
 

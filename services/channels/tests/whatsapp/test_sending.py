@@ -66,17 +66,12 @@ async def test_receipts_come_back_to_their_own_path_and_are_believed(mouth: What
     ]
 
 
-async def test_outside_the_window_a_receipt_says_so_and_the_template_goes_instead(
-    mouth: WhatsApp, simulated: Twilio
-) -> None:
-    content = Content("Select Export.", variables=VARIABLES)
-    sent = await mouth.send(parcel(content))
+async def test_a_receipt_says_that_the_window_was_over(mouth: WhatsApp, simulated: Twilio) -> None:
+    sent = await mouth.send(parcel())
 
     failed = ear().receipt(*(await simulated.mesh.wait_for(sent.provider_message_id, 2))[-1])
 
     assert (failed.state, failed.failure_reason) == (DeliveryState.FAILED, "OUTSIDE_WINDOW")
-    assert mouth.instead(content, failed.failure_reason) == Content("", template=CONTENT_SID, variables=VARIABLES)
-    assert whatsapp(content_sid="").instead(content, failed.failure_reason) is None
 
 
 async def test_what_a_customer_says_to_twilio_is_heard(simulated: Twilio) -> None:

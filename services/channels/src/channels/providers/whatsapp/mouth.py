@@ -91,11 +91,13 @@ class WhatsApp:
 
         When the customer has not written for 24 hours, each part goes as the approved template, which has two
         variables: the reference, and the part's text on one line. Raises Refused OUTSIDE_WINDOW without a template.
+
+        What a part within the window carries in `variables` is the text from there on, for a template in place of the
+        rest: the window may close on the way.
         """
         limit = self._characters_max
         if letter.last_heard is not None and letter.now - letter.last_heard < WINDOW:
-            parts = _greeted(letter, split(letter.text, limit, f"\n\nRef. {letter.reference}"), limit)
-            return [Content(part, variables=_variables(letter.reference, part)) for part in parts]
+            return _in_the_window(letter, limit)
         if not self._content_sid:
             raise Refused(OUTSIDE_WINDOW)
         parts = split(letter.text, min(limit, _VARIABLE_CHARACTERS_MAX))
@@ -105,13 +107,6 @@ class WhatsApp:
             # A part that cannot be parted is longer than any template may be.
             raise Refused(OUTSIDE_WINDOW)
         return taken
-
-    def instead(self, content: Content, failure_reason: str) -> Content | None:
-        """What Twilio takes in place of content that failed for this reason, at once or by a receipt; None for nothing.
-
-        Twilio mostly notices that the 24-hour window is over after it has taken a message.
-        """
-        return self._templated(content.variables) if failure_reason == OUTSIDE_WINDOW and not content.template else None
 
     async def send(self, parcel: Parcel) -> Accepted:
         """Has Twilio take one message. Raises Refused, Throttled, Unreachable, Unclear."""
@@ -185,7 +180,8 @@ class WhatsApp:
         if status in _NOT_SIGNED_IN and why.reachability is None:
             self._condition = Condition.DOWN
             return Unreachable(f"Twilio answered {status}: it does not accept our account or token")
-        return Refused(why.reason, reachability=why.reachability, instead=self.instead(content, why.reason))
+        instead = self._templated(content.variables) if why.reason == OUTSIDE_WINDOW and not content.template else None
+        return Refused(why.reason, reachability=why.reachability, instead=instead)
 
     def _templated(self, variables: Mapping[str, str]) -> Content | None:
         if not self._content_sid or not variables:
@@ -195,6 +191,16 @@ class WhatsApp:
 
 def _address(number: str) -> str:
     return f"whatsapp:{number.removeprefix('whatsapp:')}"
+
+
+def _in_the_window(letter: Letter, limit: int) -> list[Content]:
+    ending = f"\n\nRef. {letter.reference}"
+    parts = split(letter.text, limit, ending)
+    bare = (*parts[:-1], f"\n\n{parts[-1]}".removesuffix(ending))
+    return [
+        Content(part, variables=_variables(letter.reference, " ".join(bare[number:])))
+        for number, part in enumerate(_greeted(letter, parts, limit))
+    ]
 
 
 def _greeted(letter: Letter, parts: tuple[str, ...], limit: int) -> tuple[str, ...]:
