@@ -27,8 +27,8 @@ def app(config: Config | None = None) -> Starlette:
     """The application; `app.state.service` is its inside."""
     service = Service(config or Config())
 
-    def listing(body: Mapping[str, Any], received: Received, headers: Mapping[str, str]) -> tuple[Response, float]:
-        return JSONResponse(service.list_models(), headers=dict(headers)), 0.0
+    def listing(body: Mapping[str, Any], received: Received) -> tuple[Response, float]:
+        return JSONResponse(service.list_models(), headers=service.headers()), 0.0
 
     async def model(request: Request) -> Response:
         try:

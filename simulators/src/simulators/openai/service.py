@@ -31,7 +31,7 @@ MODELS: Final = "models.list"
 OPERATIONS: Final = (CHAT, RESPONSES, EMBEDDINGS, MODELS)
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 
-Answering: TypeAlias = Callable[[Mapping[str, Any], Received, Mapping[str, str]], tuple[Response, float]]
+Answering: TypeAlias = Callable[[Mapping[str, Any], Received], tuple[Response, float]]
 
 
 class Config(BaseModel):
@@ -82,19 +82,19 @@ class Service:
         if accepted and not any(accepted):
             raise wrong_key()
 
-    def chat(self, body: Mapping[str, Any], received: Received, headers: Mapping[str, str]) -> tuple[Response, float]:
+    def chat(self, body: Mapping[str, Any], received: Received) -> tuple[Response, float]:
         """A chat completion, and how long it takes. Raises ApiError."""
         asked = chat.read(body, self._catalogue)
         answer = self._answer(asked, chat.INPUT, received)
         options = _options(answer)
         if asked.stream:
             written = chat.chunks(asked, answer, **options)
-            return delivery.stream(written, answer.delivery, headers, self.config.pace), answer.seconds
-        return delivery.whole(chat.completion(asked, answer, **options), answer.delivery, headers), answer.seconds
+            return delivery.stream(written, answer.delivery, self.headers(), self.config.pace), answer.seconds
+        return delivery.whole(
+            chat.completion(asked, answer, **options), answer.delivery, self.headers()
+        ), answer.seconds
 
-    def respond(
-        self, body: Mapping[str, Any], received: Received, headers: Mapping[str, str]
-    ) -> tuple[Response, float]:
+    def respond(self, body: Mapping[str, Any], received: Received) -> tuple[Response, float]:
         """A response, and how long it takes. Raises ApiError."""
         asked = responses.read(body, self._catalogue, self._stored)
         answer = self._answer(asked, responses.INPUT, received)
@@ -104,16 +104,16 @@ class Service:
             self._stored.keep(response_id, asked, answer)
         if asked.stream:
             written = responses.events(asked, answer, response_id, **options)
-            return delivery.stream(written, answer.delivery, headers, self.config.pace), answer.seconds
+            return delivery.stream(written, answer.delivery, self.headers(), self.config.pace), answer.seconds
         whole = responses.response(asked, answer, response_id, **options)
-        return delivery.whole(whole, answer.delivery, headers), answer.seconds
+        return delivery.whole(whole, answer.delivery, self.headers()), answer.seconds
 
-    def embed(self, body: Mapping[str, Any], received: Received, headers: Mapping[str, str]) -> tuple[Response, float]:
+    def embed(self, body: Mapping[str, Any], received: Received) -> tuple[Response, float]:
         """Embeddings, at once. Raises ApiError."""
         tokens_used = embeddings.tokens_of(body, self._catalogue)
         self._limits.take(tokens_used)
         answered = embeddings.answer(body, self._catalogue, tokens_used)
-        return JSONResponse(answered, headers=dict(headers)), 0.0
+        return JSONResponse(answered, headers=self.headers()), 0.0
 
     def list_models(self) -> dict[str, Any]:
         """All models."""
@@ -123,11 +123,10 @@ class Service:
         """One model. Raises ApiError 404."""
         return self._catalogue.get(name).body()
 
-    def headers(self, began: float) -> dict[str, str]:
-        """What every answer bears."""
+    def headers(self) -> dict[str, str]:
+        """What every answer bears, with the limits as they stand now."""
         return {
             "x-request-id": f"req_{secrets.token_hex(16)}",
-            "openai-processing-ms": str(math.ceil((self.clock() - began) * 1000)),
             "openai-version": "2020-10-01",
         } | self._limits.headers()
 
@@ -169,7 +168,7 @@ class Operation:
         received = service.requests.keep(self._name, headers, body)
         striking = service.faults.strike(self._name, ON_REQUESTS)
         fault = next((each for each in striking if each.kind is not Kind.LATENCY), None)
-        response, seconds = self._answered(headers, body, received, fault, began)
+        response, seconds = self._answered(headers.get("authorization", ""), body, received, fault)
         del body
         seconds += service.config.latency + latency_seconds(striking)
         service.requests.began()
@@ -179,12 +178,13 @@ class Operation:
                 return
             if not isinstance(response, ConnectionReset | delivery.Silence):
                 received.status = response.status_code
+                response.headers["openai-processing-ms"] = str(math.ceil((service.clock() - began) * 1000))
             await response(scope, receive, send)
         finally:
             service.requests.ended()
 
     def _answered(
-        self, headers: Mapping[str, str], body: bytes, received: Received, fault: Fault | None, began: float
+        self, authorization: str, body: bytes, received: Received, fault: Fault | None
     ) -> tuple[Response, float]:
         if fault is not None and fault.kind is Kind.RESET_BEFORE:
             return ConnectionReset(), 0.0
@@ -192,13 +192,13 @@ class Operation:
         try:
             if fault is not None and fault.kind is Kind.STATUS:
                 raise of_fault(fault)
-            service.authenticate(headers.get("authorization", ""))
+            service.authenticate(authorization)
             parsed = reading.json_object(body) if body else {}
-            response, seconds = self._answering(parsed, received, service.headers(began))
+            response, seconds = self._answering(parsed, received)
             if fault is not None and fault.kind is Kind.STATUS_AFTER:
                 raise of_fault(fault)
         except ApiError as error:
-            return JSONResponse(error.body(), error.status, headers=service.headers(began) | error.headers), 0.0
+            return JSONResponse(error.body(), error.status, headers=service.headers() | error.headers), 0.0
         if fault is not None and fault.kind is Kind.RESET_AFTER:
             return ConnectionReset(), seconds
         return (delivery.malformed(response) if fault is not None else response), seconds
