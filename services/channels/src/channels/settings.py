@@ -90,8 +90,8 @@ class Settings(ServiceSettings):
     twilio_whatsapp_from: str = Field(default="", description="our WhatsApp number, such as +14155550100")
     twilio_content_sid: str = Field(
         default="",
-        description="the approved template that is sent outside the 24-hour window, with two variables: {{1}} the ticket's "
-        "reference, {{2}} the answer on one line; without it a person decides",
+        description="the approved template that is sent outside the 24-hour window, with two variables: {{1}} the "
+        "ticket's reference, {{2}} the answer on one line; without it a person decides",
     )
     twilio_api_url: str = Field(default="", description="where Twilio's API is; empty for Twilio itself")
     twilio_messages_per_second: float = Field(
