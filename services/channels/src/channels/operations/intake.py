@@ -13,7 +13,8 @@ from channels import events, model, store
 from channels.model import Cap, Channel, CustomerMessage, Heard, Reachability, Suppression
 from channels.operations.progress import Progress
 from meshkit.clock import Clock
-from meshkit.database import Connection, Database
+from meshkit.database import Database
+from meshkit.groupcommit import GroupCommit
 from meshkit.ids import uuid7
 from meshkit.outbox import Outbox
 
@@ -44,6 +45,7 @@ class Intake:
         mails_per_hour: int,
     ) -> None:
         self._database = database
+        self._filings = GroupCommit(database, store.QUERIES.file_heard)
         self._outbox = outbox
         self._clock = clock
         self._progress = progress
@@ -62,9 +64,8 @@ class Intake:
         if heard.suppression in _WISHES:
             hearing = await self._file_news(heard, message, now)
         else:
-            # No transaction around it: the one statement is one.
-            async with self._database.connection() as connection:
-                hearing = await self._file(connection, heard, message, now)
+            # No transaction around it: the one statement is one, and messages that come together share a commit.
+            hearing = await self._file(self._filings.fetchrow, heard, message, now)
             if hearing.returned and not hearing.filed:
                 hearing = await self._file_news(heard, message, now)
         if hearing.filed:
@@ -75,7 +76,7 @@ class Intake:
     async def _file_news(self, heard: Heard, message: CustomerMessage, now: datetime) -> store.Hearing:
         """Files a message that tells whether its sender can be written to."""
         async with self._database.transaction() as connection:
-            hearing = await self._file(connection, heard, message, now, returning=True)
+            hearing = await self._file(store.filing_of_heard(connection), heard, message, now, returning=True)
             if hearing.filed and heard.suppression is Suppression.OPT_OUT:
                 await self._progress.learn(connection, heard.channel, heard.sender, Reachability.OPTED_OUT)
             elif hearing.filed:
@@ -87,7 +88,7 @@ class Intake:
 
     async def _file(
         self,
-        connection: Connection,
+        statement: store.Statement,
         heard: Heard,
         message: CustomerMessage,
         now: datetime,
@@ -95,7 +96,7 @@ class Intake:
         returning: bool = False,
     ) -> store.Hearing:
         return await store.file_heard(
-            connection,
+            statement,
             message,
             self._outbox.row(events.message_received(message, message.sender.key)),
             sent_time=heard.sent_time,

@@ -28,6 +28,7 @@ from meshkit import promises
 from meshkit.clock import Clock
 from meshkit.database import Connection, Database
 from meshkit.errors import Unavailable
+from meshkit.groupcommit import GroupCommit
 from meshkit.ids import uuid7
 from meshkit.outbox import Outbox
 from meshkit.promises import StatusTokens
@@ -104,6 +105,7 @@ class Submissions:
         confirms: bool = False,
     ) -> None:
         self._database = database
+        self._filings = GroupCommit(database, store.QUERIES.file_message)
         self._outbox = outbox
         self._clock = clock
         self._web = web
@@ -131,9 +133,8 @@ class Submissions:
                 form, reference=promises.promised_reference(), message_id=uuid7(), receive_time=self._clock.now()
             )
             try:
-                # No transaction around it: the one statement is one.
-                async with self._database.connection() as connection:
-                    submission = await self._file(connection, message, sender_key, claim, caps)
+                # No transaction around it: the one statement is one, and forms that come together share a commit.
+                submission = await self._file(None, message, sender_key, claim, caps)
             except store.ReferenceTaken:
                 continue
             self._database.announce()
@@ -163,7 +164,7 @@ class Submissions:
 
     async def _file(
         self,
-        connection: Connection,
+        connection: Connection | None,
         message: CustomerMessage,
         sender_key: str,
         claim: Claim | None,
@@ -172,7 +173,7 @@ class Submissions:
         now = message.inbound.receive_time
         since = now - IDEMPOTENCY_KEY_KEPT
         filing = await store.file_message(
-            connection,
+            self._filings.fetchrow if connection is None else store.filing_of_forms(connection),
             message,
             self._outbox.row(events.message_received(message, sender_key)),
             claim=claim,
@@ -184,7 +185,7 @@ class Submissions:
         if filing.filed:
             return Submission(claim.body_hash if claim else b"", message.inbound.reference, now)
         # Before any cap: a repeat of what was taken is no further message.
-        earlier = await store.find_submission(connection, claim.key_hash, since) if claim else None
+        earlier = await self._answered_before(connection, claim, since)
         if claim is not None and earlier is not None:
             if earlier.body_hash != claim.body_hash:
                 raise IdempotencyKeyReused
@@ -192,6 +193,17 @@ class Submissions:
         if filing.exceeded is not None:
             raise self._caps.exceeded(filing.exceeded, now)
         raise Unavailable("the idempotency-key was let go of at this moment; send the same again")
+
+    async def _answered_before(
+        self, connection: Connection | None, claim: Claim | None, since: datetime
+    ) -> Submission | None:
+        if claim is None:
+            return None
+        if connection is not None:
+            # Never a second connection beside the first: a pool full of those would wait for itself.
+            return await store.find_submission(connection, claim.key_hash, since)
+        async with self._database.connection() as connection:
+            return await store.find_submission(connection, claim.key_hash, since)
 
     def _open_web(self) -> WebForm:
         if self._web is None:

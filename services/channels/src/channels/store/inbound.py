@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 import asyncpg
 
@@ -24,6 +26,19 @@ from channels.model import (
 from channels.store.rows import QUERIES, Position, affected, inbound_message
 from meshkit.database import Connection
 from meshkit.outbox import OutboxRow
+
+Statement: TypeAlias = Callable[..., Awaitable[asyncpg.Record | None]]
+"""A statement that files a message, on a connection or in a group commit: its arguments in, its row out."""
+
+
+def filing_of_forms(connection: Connection) -> Statement:
+    """What `file_message` runs, on this connection."""
+    return functools.partial(connection.fetchrow, QUERIES.file_message)
+
+
+def filing_of_heard(connection: Connection) -> Statement:
+    """What `file_heard` runs, on this connection."""
+    return functools.partial(connection.fetchrow, QUERIES.file_heard)
 
 
 class ReferenceTaken(Exception):
@@ -60,7 +75,7 @@ class Correspondent:
 
 
 async def file_message(
-    connection: Connection,
+    statement: Statement,
     message: CustomerMessage,
     event: OutboxRow,
     *,
@@ -72,13 +87,12 @@ async def file_message(
 ) -> Filing:
     """Writes a message and its event, unless its claim is older than it or its sender exceeds a cap.
 
-    With `confirmation_id` a mail that confirms it is put into the queue. One statement, so one transaction where the
-    connection is in none. Locks the counts in the order of their caps. Raises ReferenceTaken.
+    With `confirmation_id` a mail that confirms it is put into the queue. One statement, which locks the counts in the
+    order of their caps. Raises ReferenceTaken.
     """
     inbound, sender = message.inbound, message.sender
     try:
-        row = await connection.fetchrow(
-            QUERIES.file_message,
+        row = await statement(
             [cap.sender_hash for cap in caps],
             [cap.name for cap in caps],
             [cap.messages for cap in caps],
@@ -108,7 +122,7 @@ async def file_message(
 
 
 async def file_heard(
-    connection: Connection,
+    statement: Statement,
     message: CustomerMessage,
     event: OutboxRow,
     *,
@@ -119,12 +133,11 @@ async def file_heard(
 ) -> Hearing:
     """Writes a provider's message and its event, unless it is known.
 
-    One statement, so one transaction where the connection is in none. A message from an address that was taken for
-    undeliverable is filed only with `returning`, in the transaction that clears that address.
+    All in one statement. A message from an address that was taken for undeliverable is filed only with `returning`, in
+    the transaction that clears that address.
     """
     inbound, sender = message.inbound, message.sender
-    row = await connection.fetchrow(
-        QUERIES.file_heard,
+    row = await statement(
         [cap.sender_hash for cap in caps],
         [cap.messages for cap in caps],
         hour,
