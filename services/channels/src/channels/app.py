@@ -1,6 +1,7 @@
 """How channels is put together: the only place that constructs."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from channels.api import ChannelsApi
 from channels.consumers import on_reply_requested
@@ -162,6 +163,7 @@ def build(settings: Settings, clock: Clock | None = None, outsides: Sequence[Out
             Timer("count_queue", _COUNT_QUEUE_SECONDS, watch.count_queue),
         ],
         workers=workers,
+        resources=[mouth for mouth in mouths.values() if isinstance(mouth, AbstractAsyncContextManager)],
     )
 
 
