@@ -153,9 +153,8 @@ def known(seen: Seen, name: str) -> dict[str, Any]:
 def _next(seen: Seen, offered: Mapping[str, Function]) -> Function | None:
     """Which of the five functions of a support ticket comes next, of those that are offered now."""
     wanted: list[str] = [name for name in (TRIAGE, HISTORY) if not seen.tries(name)]
-    if seen.tries(TRIAGE) < _ATTEMPTS_MAX and TRIAGE in offered:
-        # It is offered again only where it has not worked.
-        wanted.append(TRIAGE)
+    if 0 < seen.tries(TRIAGE) < _ATTEMPTS_MAX and _has_failed(seen.outputs[TRIAGE][-1]):
+        wanted.insert(0, TRIAGE)
     if _is_english(seen):
         if not seen.tries(SEARCH):
             wanted.append(SEARCH)
@@ -194,6 +193,15 @@ def _summary(seen: Seen) -> str:
 def _is_english(seen: Seen) -> bool:
     said = passages.words(seen.question)
     return len(said) < _LANGUAGE_WORDS_MIN or bool(said & _ENGLISH)
+
+
+def _has_failed(output: str) -> bool:
+    """Whether a function says that it had no effect: in words, or by an error in its JSON."""
+    try:
+        value = json.loads(output)
+    except (ValueError, RecursionError):
+        return True
+    return isinstance(value, dict) and "error" in value
 
 
 def _headline(text: str) -> str:

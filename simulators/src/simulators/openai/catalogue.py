@@ -41,7 +41,8 @@ class Catalogue:
     """All models by name: the usual ones, and others of one's own, which answer texts and read 128 000 tokens."""
 
     def __init__(self, *others: str) -> None:
-        served = (*_MODELS, *(ServedModel(name, name, 128_000) for name in others))
+        usual = {each.name for each in _MODELS}
+        served = (*_MODELS, *(ServedModel(name, name, 128_000) for name in others if name not in usual))
         self._models = {each.name: each for each in served}
         self._models |= {each.snapshot: each for each in served}
 
