@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.correspondents import Phones, Post
 from tests.customers import Customer, Staff
 
 from local.mesh import Mesh
+from local.ports import HOST
 
 
 @pytest.fixture
@@ -18,3 +20,17 @@ def customer(mesh: Mesh) -> Iterator[Customer]:
 def staff(mesh: Mesh) -> Iterator[Staff]:
     with Staff(mesh.url, mesh.staff_token_file.read_text().strip()) as staff:
         yield staff
+
+
+@pytest.fixture
+def post(mesh: Mesh) -> Iterator[Post]:
+    with Post(f"http://{HOST}:{mesh.ports.google}") as post:
+        yield post
+        post.heal()
+
+
+@pytest.fixture
+def phones(mesh: Mesh) -> Iterator[Phones]:
+    with Phones(f"http://{HOST}:{mesh.ports.twilio}") as phones:
+        yield phones
+        phones.heal()

@@ -11,11 +11,14 @@ from tests.journeys.conftest import WITHOUT_CAPS, outer_environment
 
 from local.mesh import Mesh
 
+# The waits that keep a send from being repeated blindly, and the look for a push that was missed: shorter, not other.
+IMPATIENT = {"SEND_DEADLINE_SECONDS": "2", "SEND_LOOKUP_SECONDS": "3", "GMAIL_POLL_SECONDS": "1"}
+
 
 @pytest.fixture(scope="session")
 def mesh(state_folder: Path) -> Iterator[Mesh]:
     # With durability: a server that is killed must have kept what it confirmed.
-    mesh = Mesh(state_folder / "faults", environment={**outer_environment(), **WITHOUT_CAPS})
+    mesh = Mesh(state_folder / "faults", environment={**outer_environment(), **WITHOUT_CAPS, **IMPATIENT})
     mesh.start()
     try:
         yield mesh

@@ -12,7 +12,7 @@ from tests.faults.posting import Posting
 from local.mesh import Mesh
 from local.services import Service
 
-SABOTAGE = Path(__file__).parent / "sabotage"
+SABOTAGE = Path(__file__).parent / "sabotage" / "inbox"
 SERVICES = ("identity", "tickets", "knowledge", "agent", "channels")
 
 
