@@ -19,12 +19,12 @@ returning true;
 
 -- name: claim_walk
 -- Is this mailbox ours to read for the next $3 seconds, and from where? Nothing comes back while somebody else reads it,
--- or when it was read within the last $4 seconds.
+-- or when it was read within the last $4 seconds; a mailbox whose changes nobody has asked to be pushed cannot wait.
 update mailboxes
 set walker = $2, walk_until = clock_timestamp() + make_interval(secs => $3)
 where address = $1
 and (walker is null or walk_until < clock_timestamp())
-and (walk_time <= clock_timestamp() - make_interval(secs => $4) or hinted_history_id > history_id)
+and (walk_time <= clock_timestamp() - make_interval(secs => $4) or hinted_history_id > history_id or watch_time is null)
 returning
     history_id,
     greatest(start_time, walk_time - make_interval(secs => $5)) as since,

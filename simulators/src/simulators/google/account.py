@@ -36,7 +36,8 @@ class Config:
     """Whose mailbox it is, who may use it, and whom changes are pushed to.
 
     `service_account` None makes one with a fresh key, which `GET /_control/credentials` shows. `units_per_second` is
-    the mailbox's quota, 0 for none: Gmail's own is 250.
+    the mailbox's quota, 0 for none: Gmail's own is 250. With `watched`, changes of the inbox are pushed without having
+    been asked for: a watch outlives whoever set it, and the simulator that it was set at.
     """
 
     address: str = "support@techcorp.example"
@@ -44,6 +45,7 @@ class Config:
     topic: str = "projects/fte-local/topics/gmail"
     pushing: Pushing = field(default_factory=Pushing)
     units_per_second: float = 0.0
+    watched: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +93,8 @@ class Account:
         address = self.config.address.lower()
         self.service_account = self.config.service_account or ServiceAccount.new()
         self.mailbox = Mailbox(address, self.clock)
+        if self.config.watched:
+            self.mailbox.start_watch(self.config.topic, ["INBOX"], exclude=False)
         self.tokens = TokenEndpoint(self.service_account, (address,), self.clock)
         self.subscription = Subscription(self.config.pushing, self.keys, self.faults, self.clock)
         self.quota = Quota(self.config.units_per_second)

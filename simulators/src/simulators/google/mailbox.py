@@ -87,7 +87,7 @@ class Mailbox:
     threads: dict[str, list[str]] = field(default_factory=dict)
     user_labels: dict[str, str] = field(default_factory=dict)
     watch: Watch | None = None
-    history_id: int = field(default_factory=lambda: random.randrange(10**6, 10**7))
+    history_id: int = 0
     _history: deque[Change] = field(default_factory=deque)
     _oldest_history_id: int = 0
     _by_message_id: dict[str, str] = field(default_factory=dict)
@@ -95,6 +95,9 @@ class Mailbox:
     _sequence: int = 0
 
     def __post_init__(self) -> None:
+        # Ahead of all that the mailbox reached before a restart: who comes back with an id from then learns that it is
+        # stale, and would believe one that lies ahead to be up to date.
+        self.history_id = self.history_id or int(self.clock() * 1000)
         self._oldest_history_id = self.history_id
 
     def add(self, raw: bytes, labels: Collection[str], *, thread_id: str | None = None) -> Message:
