@@ -54,6 +54,9 @@ class _Protocol(H11Protocol):
     # uvicorn narrows the transport's type, too: TCP has no other.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # asyncio does so by itself only for sockets that name their protocol, which accepted ones do not: each answer
+        # would wait 40 ms for the client to acknowledge its headers.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         app = self.app
 
         def reset() -> None:
