@@ -43,7 +43,8 @@ def test_a_mail_is_answered_in_its_thread_with_the_right_headers(post: Post, sta
         lambda: [
             entry
             for entry in timeline(staff, ticket)
-            if entry["kind"] == "TIMELINE_KIND_DELIVERY_CHANGED" and entry.get("facts", {}).get("deliveryState") == "SENT"
+            if entry["kind"] == "TIMELINE_KIND_DELIVERY_CHANGED"
+            and entry.get("facts", {}).get("deliveryState") == "SENT"
         ]
     )
 

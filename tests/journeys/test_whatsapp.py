@@ -1,8 +1,12 @@
 """A customer on a telephone: short messages, one answer to a burst, and silence after STOP."""
 
+import asyncpg
 from tests.correspondents import Phones, found, some_number
 from tests.customers import ANSWERED, Json, Staff
 from tests.journeys.test_mail import ticket_of, timeline
+
+from local.asyncs import run_blocking
+from local.mesh import Mesh
 
 
 def test_a_message_is_answered_and_its_receipts_stand_on_the_timeline(phones: Phones, staff: Staff) -> None:
@@ -72,8 +76,43 @@ def test_after_stop_nothing_is_sent_until_start(phones: Phones, staff: Staff) ->
     found(lambda: not opted_out())
 
 
-def test_outside_the_window_the_approved_template_goes_out(phones: Phones, staff: Staff) -> None:
+def test_what_twilio_will_not_deliver_any_more_comes_to_a_person_with_the_reason(phones: Phones, staff: Staff) -> None:
     number = some_number()
-    phones.write(number, "Is there a connector for Power BI that refreshes incrementally?", ageSeconds=2 * 24 * 3600)
-    (sent,) = found(lambda: phones.sent_to(number))
+    phones.write(number, ANSWERED)
+    found(lambda: phones.sent_to(number))
+    ticket = ticket_of(staff, number)
+    assert ticket is not None
+    phones.control("window", {"number": number, "secondsAgo": 25 * 3600})
+    staff.act(f"{ticket['name']}:reply", text="One more thing.", requestId=f"late-{number[1:]}")
+
+    def parked() -> bool:
+        reasons = [entry.get("facts", {}).get("failureReason") for entry in timeline(staff, ticket)]
+        return "OUTSIDE_WINDOW" in reasons
+
+    found(parked)
+    assert (ticket_of(staff, number) or {})["state"] == "TICKET_STATE_ESCALATED"
+
+
+def test_a_day_after_they_wrote_the_approved_template_goes_out(mesh: Mesh, phones: Phones, staff: Staff) -> None:
+    number = some_number()
+    phones.write(number, ANSWERED)
+    found(lambda: phones.sent_to(number))
+    ticket = ticket_of(staff, number)
+    assert ticket is not None
+
+    async def a_day_passes() -> None:
+        connection = await asyncpg.connect(mesh.dsn("channels"), timeout=10)
+        try:
+            await connection.execute(
+                "update correspondents set heard_time = heard_time - interval '25 hours' where address = $1", number
+            )
+        finally:
+            await connection.close()
+
+    run_blocking(a_day_passes())
+    staff.act(f"{ticket['name']}:reply", text="One more thing.", requestId=f"template-{number[1:]}")
+    found(lambda: len(phones.sent_to(number)) == 2)
+    sent = phones.sent_to(number)[1]
     assert sent["contentSid"]
+    assert ticket["reference"] in str(sent["contentVariables"])
+    assert "One more thing." in str(sent["contentVariables"])
