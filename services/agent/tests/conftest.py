@@ -14,7 +14,7 @@ from agents import Model
 from agent.app import build
 from agent.clients import Desk, Knowledge
 from agent.model import Filed
-from agent.operations import Operations
+from agent.operations import Answers, Policies
 from agent.settings import Settings
 from agent.thinking import rules
 from agent.thinking.case import Limits
@@ -267,17 +267,16 @@ class Neighbours:
     desk_client: Desk
     knowledge_client: Knowledge
 
-    def operations(
+    def answers(
         self,
         model: Model | None = None,
         *,
-        database: Database | None = None,
         limits: Limits | None = None,
         budget: Budget | None = None,
         models: Models | None = None,
         runs_max: int = 32,
-    ) -> Operations:
-        """The agent's operations with this model; the local rules when it is left out."""
+    ) -> Answers:
+        """The agent's answering with this model; the local rules when it is left out."""
         limits = limits or Limits()
         chain = [(NAME, LocalRulesModel(Thresholds()))] if model is None else [("test-model", model)]
         thinker = Thinker(
@@ -286,14 +285,13 @@ class Neighbours:
             runs_max=runs_max,
             instructions=instructions(categories=limits.categories, words_max=limits.reply_words_max),
         )
-        return Operations(
-            database or Database("postgresql://nobody@127.0.0.1:1/none"),
+        return Answers(
             Outbox("/fte/agent"),
             SystemClock(),
             self.desk_client,
             self.knowledge_client,
             thinker,
-            rules.load(),
+            Policies(rules.load()),
             limits,
         )
 

@@ -122,9 +122,9 @@ async def run_adversaries(neighbours: Neighbours, count: int, seed: int) -> None
     async def work() -> None:
         while waiting:
             filed, own_dice = waiting.pop()
-            operations = neighbours.operations(Adversary(own_dice), limits=LIMITS, budget=Budget(turns=10, seconds=2.0))
+            answers = neighbours.answers(Adversary(own_dice), limits=LIMITS, budget=Budget(turns=10, seconds=2.0))
             with context.entered(context.Call(str(filed.run_id))):
-                run = await operations.answer(filed)
+                run = await answers.answer(filed)
             endings[run.ending] += 1
             require_kept_rules(neighbours, filed, run)
 

@@ -135,7 +135,7 @@ async def answer(neighbours: Neighbours, endpoint: Endpoint, interface: Interfac
     )
     async with openai.AsyncOpenAI(api_key="none", base_url=endpoint.url, max_retries=0, timeout=1.0) as client:
         filed = neighbours.desk.file(QUESTION)
-        run = await neighbours.operations(models=models(settings, client)).answer(filed)
+        run = await neighbours.answers(models=models(settings, client)).answer(filed)
     return run, neighbours.desk.endings(filed)
 
 

@@ -19,7 +19,7 @@ async def test_a_question_that_knowledge_answers_is_answered_with_its_own_words_
     neighbours: Neighbours,
 ) -> None:
     filed = neighbours.desk.file("Hello,\n\nhow do I reset my password?\n\nKind regards", subject="Password")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert run.ending is Ending.REPLIED
     assert run.model == NAME
     [told] = neighbours.desk.endings(filed)
@@ -40,7 +40,7 @@ async def test_a_question_that_two_searches_do_not_answer_goes_to_a_person_with_
     neighbours: Neighbours,
 ) -> None:
     filed = neighbours.desk.file("Do you sponsor the design week in Lisbon again?")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.NO_ANSWER_FOUND)
     assert len(neighbours.knowledge.queries) == 2
     assert neighbours.knowledge.queries[0] != neighbours.knowledge.queries[1]
@@ -52,7 +52,7 @@ async def test_a_question_that_two_searches_do_not_answer_goes_to_a_person_with_
 
 async def test_a_rule_sends_the_case_to_a_person_before_any_model_is_asked(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password? And I want my money back.")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert (run.ending, run.reason, run.model) == (Ending.ESCALATED, Reason.REFUND_REQUEST, "")
     assert neighbours.knowledge.queries == []
     triage, escalation = neighbours.desk.told[1:]
@@ -62,14 +62,14 @@ async def test_a_rule_sends_the_case_to_a_person_before_any_model_is_asked(neigh
 
 async def test_a_message_in_another_language_gets_its_kind_words_in_that_language(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("Guten Tag, wie kann ich mein Passwort zurücksetzen? Ich habe es vergessen.")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.LANGUAGE)
     assert "Vielen Dank" in neighbours.desk.endings(filed)[0].request.message
 
 
 async def test_the_history_of_an_unverified_sender_stays_with_the_desk(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     [step] = [step for step in run.steps if step.name == "get_customer_history"]
     assert step.facts == {"tickets": "0", "withheld": "true"}
 
@@ -78,7 +78,7 @@ async def test_the_history_of_an_unverified_sender_stays_with_the_desk(neighbour
 async def test_nothing_is_said_on_a_ticket_that_owes_nothing(neighbours: Neighbours, state: str) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     neighbours.desk.conversation_of(filed).ticket.state = ticket_pb2.TicketState.Value(f"TICKET_STATE_{state}")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert run.ending is Ending.SKIPPED
     assert run.steps[0].facts == {"skipped": state.lower()}
     assert [told.method for told in neighbours.desk.told] == ["GetConversation"]
@@ -87,7 +87,7 @@ async def test_nothing_is_said_on_a_ticket_that_owes_nothing(neighbours: Neighbo
 async def test_nothing_is_said_once_a_person_has_taken_over(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     neighbours.desk.conversation_of(filed).ticket.assignee = "ada"
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert run.ending is Ending.SKIPPED
     assert neighbours.desk.endings(filed) == []
 
@@ -96,7 +96,7 @@ async def test_an_older_message_leaves_the_answer_to_the_newest_ones_run(neighbo
     filed = neighbours.desk.file("How do I reset my password?")
     conversation = neighbours.desk.conversation_of(filed)
     conversation.version = 2
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert run.ending is Ending.SKIPPED
     assert run.steps[0].facts == {"skipped": "moved"}
 
@@ -110,7 +110,7 @@ async def test_a_draft_that_the_desk_refuses_as_overtaken_ends_the_run_in_silenc
     filed = neighbours.desk.file("How do I reset my password?")
     refused = type("Refused", (Failure,), {"kind": Kind.CONFLICT, "reason": reason})
     neighbours.desk.refuse["CreateMessage"] = refused("no")
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert run.ending is Ending.SKIPPED
     assert [told.method for told in neighbours.desk.endings(filed)] == ["CreateMessage"]
 
@@ -119,18 +119,18 @@ async def test_a_run_that_is_repeated_says_nothing_twice_and_is_recorded_as_what
     neighbours: Neighbours,
 ) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
-    operations = neighbours.operations()
-    await operations.answer(filed)
-    again = await operations.answer(filed)
+    answers = neighbours.answers()
+    await answers.answer(filed)
+    again = await answers.answer(filed)
     assert again.ending is Ending.REPLIED
     assert len(neighbours.desk.endings(filed)) == 1
 
 
 async def test_an_escalation_that_is_repeated_keeps_its_reason(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("can i talk to a real person please")
-    operations = neighbours.operations()
-    await operations.answer(filed)
-    again = await operations.answer(filed)
+    answers = neighbours.answers()
+    await answers.answer(filed)
+    again = await answers.answer(filed)
     assert (again.ending, again.reason) == (Ending.ESCALATED, Reason.HUMAN_REQUESTED)
     assert len(neighbours.desk.endings(filed)) == 1
 
@@ -140,7 +140,7 @@ async def test_an_escalation_that_came_too_late_is_recorded_with_the_reason_that
 ) -> None:
     filed = neighbours.desk.file("Do you sponsor the design week in Lisbon again?")
     neighbours.desk.escalated_meanwhile = ticket_pb2.ESCALATION_REASON_ANSWER_OVERDUE
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.ANSWER_OVERDUE)
     assert len(neighbours.desk.conversation_of(filed).messages) == 1
 
@@ -148,10 +148,10 @@ async def test_an_escalation_that_came_too_late_is_recorded_with_the_reason_that
 async def test_a_reply_whose_answer_was_lost_is_found_out_and_not_said_again(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     neighbours.desk.refuse_after["CreateMessage"] = DeadlineExceeded("late")
-    operations = neighbours.operations()
+    answers = neighbours.answers()
     with pytest.raises(DeadlineExceeded):
-        await operations.answer(filed)
-    run = await operations.answer(filed)
+        await answers.answer(filed)
+    run = await answers.answer(filed)
     assert run.ending is Ending.REPLIED
     assert len(neighbours.desk.endings(filed)) == 1
 
@@ -162,19 +162,19 @@ async def test_a_desk_that_is_away_makes_the_event_wait_and_not_the_customer_hea
 ) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     neighbours.desk.refuse[method] = Unavailable("away")
-    operations = neighbours.operations()
+    answers = neighbours.answers()
     with pytest.raises(Unavailable):
-        await operations.answer(filed)
+        await answers.answer(filed)
     assert all(told.method != "EscalateTicket" for told in neighbours.desk.told)
     neighbours.desk.refuse.clear()
-    assert (await operations.answer(filed)).ending is Ending.REPLIED
+    assert (await answers.answer(filed)).ending is Ending.REPLIED
 
 
 async def test_knowledge_that_is_away_makes_the_event_wait(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     neighbours.knowledge.away = True
     with pytest.raises(Unavailable):
-        await neighbours.operations().answer(filed)
+        await neighbours.answers().answer(filed)
     assert neighbours.desk.endings(filed) == []
 
 
@@ -182,10 +182,10 @@ async def test_the_request_id_of_a_reply_is_the_same_for_the_same_message(neighb
     ids = []
     for _ in range(2):
         filed = neighbours.desk.file("How do I reset my password?")
-        await neighbours.operations().answer(filed)
+        await neighbours.answers().answer(filed)
         neighbours.desk.conversation_of(filed).answered_version = 0
         del neighbours.desk.conversation_of(filed).messages[1:]
-        await neighbours.operations().answer(filed)
+        await neighbours.answers().answer(filed)
         first, second = (told.request.request_id for told in neighbours.desk.endings(filed))
         assert first == second
         ids.append(first)
@@ -194,5 +194,5 @@ async def test_the_request_id_of_a_reply_is_the_same_for_the_same_message(neighb
 
 async def test_steps_and_records_hold_no_word_of_the_customer(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("Zebrafish: how do I reset my password?", subject="Zebrafish", verified=True)
-    run = await neighbours.operations().answer(filed)
+    run = await neighbours.answers().answer(filed)
     assert "zebrafish" not in repr(run).casefold()

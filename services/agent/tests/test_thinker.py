@@ -65,7 +65,7 @@ class Scripted(Model):
 async def run(neighbours: Neighbours, *turns: Sequence[Call], seconds: float = 5.0) -> tuple[Run, Filed]:
     filed = neighbours.desk.file(QUESTION)
     budget = Budget(turns=10, seconds=seconds)
-    return await neighbours.operations(Scripted(*turns), budget=budget).answer(filed), filed
+    return await neighbours.answers(Scripted(*turns), budget=budget).answer(filed), filed
 
 
 def outcomes(run: Run, tool: str) -> list[Outcome]:
@@ -146,22 +146,22 @@ async def test_what_rules_have_decided_weighs_more_than_the_models_reason(neighb
 
 async def test_no_more_runs_than_set_ask_the_model_at_once(neighbours: Neighbours) -> None:
     model = Scripted(*([TRIAGE] for _ in range(40)))
-    operations = neighbours.operations(model, budget=Budget(turns=4, seconds=0.2), runs_max=3)
+    answers = neighbours.answers(model, budget=Budget(turns=4, seconds=0.2), runs_max=3)
     filed = [neighbours.desk.file(QUESTION) for _ in range(9)]
-    runs = await asyncio.gather(*(operations.answer(each) for each in filed))
+    runs = await asyncio.gather(*(answers.answer(each) for each in filed))
     assert {each.ending for each in runs} == {Ending.ESCALATED}
     assert model.most_at_once <= 3
 
 
 async def test_a_cancelled_run_says_nothing_and_is_made_good_when_it_is_repeated(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file(QUESTION)
-    task = asyncio.create_task(neighbours.operations(Scripted([TRIAGE])).answer(filed))
+    task = asyncio.create_task(neighbours.answers(Scripted([TRIAGE])).answer(filed))
     await eventually(lambda: any(told.method == "TriageTicket" for told in neighbours.desk.told))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert neighbours.desk.endings(filed) == []
-    assert (await neighbours.operations().answer(filed)).ending is Ending.REPLIED
+    assert (await neighbours.answers().answer(filed)).ending is Ending.REPLIED
 
 
 def test_nothing_is_traced_to_the_vendor() -> None:

@@ -9,7 +9,7 @@ from agent.api import AgentApi
 from agent.clients import SAFE_TO_REPEAT, Desk, Knowledge
 from agent.consumers import on_message_filed
 from agent.model import Burst
-from agent.operations import Operations
+from agent.operations import Answers, Policies, Records
 from agent.settings import Settings
 from agent.thinking import local_rules, rules
 from agent.thinking.case import Limits
@@ -55,8 +55,7 @@ def build(settings: Settings) -> Service:
         )
     )
     client = _endpoint(settings)
-    operations = Operations(
-        database,
+    answers = Answers(
         outbox,
         clock,
         Desk(tickets),
@@ -67,7 +66,7 @@ def build(settings: Settings) -> Service:
             runs_max=settings.runs_max,
             instructions=instructions(categories=settings.categories, words_max=settings.reply_words_max),
         ),
-        rules.load(),
+        Policies(rules.load()),
         Limits(
             searches_max=settings.searches_max,
             reply_words_max=settings.reply_words_max,
@@ -83,7 +82,8 @@ def build(settings: Settings) -> Service:
         doors=[
             Door(
                 add_AgentServiceServicer_to_server,
-                AgentApi(operations, PageTokens(settings.page_token_key)),
+                # Policies have no door yet: those methods answer UNIMPLEMENTED.
+                AgentApi(Records(database), PageTokens(settings.page_token_key)),  # type: ignore[abstract]
                 agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"],
             )
         ],
@@ -92,7 +92,7 @@ def build(settings: Settings) -> Service:
         migrations="agent",
         subscriptions=[
             on_message_filed(
-                operations,
+                answers,
                 Burst(settings.burst_seconds),
                 clock,
                 concurrency=settings.runs_max,

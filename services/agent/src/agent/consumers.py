@@ -2,7 +2,7 @@
 
 from agent import wire
 from agent.model import Burst, Run
-from agent.operations import Operations
+from agent.operations import Answers
 from fte import topics
 from fte.tickets.v1.tickets_events_pb2 import MessageFiled
 from meshkit.clock import Clock
@@ -13,7 +13,7 @@ from meshkit.timestamps import moment
 
 
 def on_message_filed(
-    operations: Operations, burst: Burst, clock: Clock, *, concurrency: int, prepare_timeout_seconds: float
+    answers: Answers, burst: Burst, clock: Clock, *, concurrency: int, prepare_timeout_seconds: float
 ) -> Subscription[MessageFiled, Run]:
     """Answers each message that the desk has filed, once a burst is over, and keeps the record of the run.
 
@@ -25,10 +25,10 @@ def on_message_filed(
         return burst.hold_seconds(wire.channel_from_wire(filed.channel), moment(filed.file_time), clock.now())
 
     async def prepare(received: Received[MessageFiled]) -> Run:
-        return await operations.answer(wire.filed_from_wire(received.id, received.message))
+        return await answers.answer(wire.filed_from_wire(received.id, received.message))
 
     async def apply(connection: Connection, _received: Received[MessageFiled], run: Run) -> None:
-        await operations.record_run(connection, run)
+        await answers.record_run(connection, run)
 
     return Subscription(
         topic=topics.MESSAGES.name,

@@ -1,4 +1,4 @@
-"""The agent's tables. Every query stands in `store.sql`."""
+"""Runs and their steps."""
 
 import json
 import uuid

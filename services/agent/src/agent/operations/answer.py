@@ -1,42 +1,38 @@
-"""What the agent does: think about a filed message, keep the record of it, and read the records."""
+"""Thinking about a filed message, and the record of it."""
 
-import uuid
 from datetime import datetime
 
 from agent import events, store
 from agent.clients import Desk, Knowledge
-from agent.errors import RunNotFound
 from agent.model import Conversation, Ending, Filed, Outcome, Reason, Run
+from agent.operations.policies import Policies
 from agent.thinking import instructions
 from agent.thinking.case import Case, Limits
-from agent.thinking.rules import Policy
 from agent.thinking.thinker import Thinker
 from meshkit.clock import Clock
-from meshkit.database import Connection, Database
+from meshkit.database import Connection
 from meshkit.outbox import Outbox
 
 
-class Operations:
-    """The agent's operations over its own schema and its neighbours."""
+class Answers:
+    """Brings filed messages to their endings, and keeps the records."""
 
     def __init__(
         self,
-        database: Database,
         outbox: Outbox,
         clock: Clock,
         desk: Desk,
         knowledge: Knowledge,
         thinker: Thinker,
-        policy: Policy,
+        policies: Policies,
         limits: Limits,
     ) -> None:
-        self._database = database
         self._outbox = outbox
         self._clock = clock
         self._desk = desk
         self._knowledge = knowledge
         self._thinker = thinker
-        self._policy = policy
+        self._policies = policies
         self._limits = limits
 
     async def answer(self, filed: Filed) -> Run:
@@ -47,7 +43,9 @@ class Operations:
         """
         began = self._clock.now()
         conversation = await self._desk.conversation(filed.conversation_id)
-        case = Case(filed, conversation, self._desk, self._knowledge, self._policy, self._limits, self._clock)
+        case = Case(
+            filed, conversation, self._desk, self._knowledge, self._policies.current(), self._limits, self._clock
+        )
         ended = conversation.ended_by(filed.run_id)
         skipped = conversation.skipped_because(filed)
         model = ""
@@ -69,26 +67,6 @@ class Operations:
         if await store.add_run(connection, run):
             await self._outbox.publish(connection, events.run_finished(run))
 
-    async def get_run(self, run_id: uuid.UUID) -> Run:
-        """Returns one run with its steps. Raises RunNotFound."""
-        async with self._database.connection() as connection:
-            run = await store.get_run(connection, run_id)
-        if run is None:
-            raise RunNotFound(run_id)
-        return run
-
-    async def list_runs(
-        self,
-        after: tuple[datetime, uuid.UUID] | None,
-        limit: int,
-        *,
-        ticket_id: uuid.UUID | None,
-        ending: Ending | None,
-    ) -> list[Run]:
-        """Returns up to `limit` runs that come after the given one, newest first, without steps."""
-        async with self._database.connection() as connection:
-            return await store.list_runs(connection, after, limit, ticket_id=ticket_id, ending=ending)
-
     def _record(self, case: Case, conversation: Conversation, ending: Ending, model: str, began: datetime) -> Run:
         reason: Reason | None = None
         if ending is Ending.ESCALATED:
@@ -98,7 +76,7 @@ class Operations:
             ending=ending,
             reason=reason,
             model=model,
-            policy_version=self._policy.version,
+            policy_version=case.policy.version,
             instructions_version=instructions.VERSION,
             start_time=began,
             end_time=self._clock.now(),
