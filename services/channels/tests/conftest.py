@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from services.channels.tests.faulty_network import Link, link_to
 
 from channels.app import build
+from channels.providers.base import Outside
 from channels.settings import Settings
 from fte.access import ACCESS
 from fte.channels.v1.channels_events_pb2 import DeliveryChanged, MessageReceived
@@ -105,14 +106,14 @@ def migrated_database(make_database: MakeDatabase) -> str:
 
 @pytest.fixture
 async def start_channels(migrated_database: str) -> AsyncIterator[StartChannels]:
-    """Starts channels on an empty database, with settings of the test's own."""
+    """Starts channels on an empty database, with settings of the test's own; `outsides` in place of real providers."""
     async with AsyncExitStack() as stack:
 
-        async def start(**values: Any) -> Running:
+        async def start(*, outsides: Sequence[Outside] | None = None, **values: Any) -> Running:
             given = {"database_url": migrated_database, "status_token_key": STATUS_TOKEN_KEY, **values}
             settings = settings_for(Settings, **given)
             clock = HeldClock()
-            service = build(settings, clock)
+            service = build(settings, clock, outsides)
             stack.push_async_callback(service.database.close)
             await service.database.open()
             async with service.database.connection() as connection:
