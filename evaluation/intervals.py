@@ -33,7 +33,8 @@ class Share:
         spread = _Z * _Z / self.total
         middle = (self.value + spread / 2) / (1 + spread)
         half = math.sqrt(spread * (self.value * (1 - self.value) + spread / 4)) / (1 + spread)
-        return (max(0.0, middle - half), min(1.0, middle + half))
+        # Rounding must not push a bound past the share itself, at 0 and at 1.
+        return (min(self.value, max(0.0, middle - half)), max(self.value, min(1.0, middle + half)))
 
     def __str__(self) -> str:
         low, high = self.interval

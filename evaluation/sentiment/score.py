@@ -17,6 +17,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,6 @@ _NGRAM_LETTERS: Final = range(3, 6)
 # Chosen by cross-validation over the training part, as train.py does it again with --try.
 _NGRAM_WEIGHT: Final = 2.0
 _LEXICON_WEIGHT: Final = 0.4
-_PHRASE_WEIGHT: Final = 1.0
 # So that one long message cannot outweigh what it says by how often it says it.
 _COUNT_MAX: Final = 3
 # A negation reaches this many words: "not at all happy", "ninguna queja del servicio".
@@ -113,7 +113,7 @@ class Features:
 def features(text: str, lexicon: Lexicon) -> Features:
     """What the regression sees of a text. `train.py` fits on these; `Model` computes the same sums from kept parts."""
     found = words(text)
-    phrases = [f"{first} {second}" for first, second in zip(found, found[1:], strict=False)]
+    phrases = [f"{first} {second}" for first, second in pairwise(found)]
     hashed = [number for word in found for number in word_buckets(word)] + [bucket(phrase) for phrase in phrases]
     kinds = [lexicon.kinds(word) for word in found]
     for index, phrase in enumerate(phrases, 1):
@@ -175,12 +175,13 @@ class Model:
 
     def probabilities(self, text: str) -> dict[str, float]:
         """How likely each mood is for a text taken as one."""
-        return dict(zip(MOODS, self._probabilities(text), strict=True))
+        return dict(zip(MOODS, softmax(self.logits(text)), strict=True))
 
     def _level(self, text: str) -> float:
-        return sum(level * share for level, share in zip(LEVELS, self._probabilities(text), strict=True))
+        return sum(level * share for level, share in zip(LEVELS, softmax(self.logits(text)), strict=True))
 
-    def _probabilities(self, text: str) -> Sequence[float]:
+    def logits(self, text: str) -> list[float]:
+        """What `probabilities` is made of."""
         kinds: list[frozenset[str]] = []
         count = 0
         sums = [0.0] * len(MOODS)
@@ -197,12 +198,18 @@ class Model:
             count += buckets
             kinds.append(kinds_of_word)
             last = word
-        weight, dense = _hashed_weight(count), _dense(text, kinds)
-        logits = [
+        return self._logits(sums, _hashed_weight(count), _dense(text, kinds))
+
+    def logits_of(self, seen: Features) -> list[float]:
+        """The same from the features that training uses: slower, and the measure of what `logits` must give."""
+        sums = [float(sum(row[number] for number in seen.hashed)) for row in self._hashed]
+        return self._logits(sums, seen.weight, seen.dense)
+
+    def _logits(self, sums: Sequence[float], weight: float, dense: Sequence[float]) -> list[float]:
+        return [
             bias + weight * scale * each + sum(map(float.__mul__, row, dense))
             for bias, scale, each, row in zip(self._bias, self._scales, sums, self._dense, strict=True)
         ]
-        return softmax(logits)
 
     def _word(self, word: str) -> tuple[frozenset[str], int, tuple[float, ...]]:
         known = self._words.get(word)
