@@ -150,13 +150,13 @@ async def test_a_send_on_a_connection_that_was_kept_is_not_repeated_either(gmail
 
 
 async def test_an_answer_that_does_not_come_in_time_is_unclear(make_client: MakeClient, google: Google) -> None:
-    gmail = gmail_over(await make_client(deadline_seconds=0.5))
+    gmail = gmail_over(await make_client(deadline_seconds=2.0))
     await gmail.send(parcel(gmail))
     await google.fault("messages.send", "latency_after", seconds=30)
     began = time.monotonic()
     with pytest.raises(Unclear):
         await gmail.send(parcel(gmail))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     # Whoever waited has let go of its thread: as many sends as there are threads get through.
     await asyncio.gather(*(gmail.send(parcel(gmail)) for _ in range(8)))
 

@@ -191,7 +191,7 @@ class Mailbox:
         """
         history_id = await self._mails.latest_history_id()
         ids = await self._listed(walk.since)
-        return await self._file_all(ids[::-1]) and await self._advance(history_id)
+        return await self._file_all(ids[::-1], since=walk.since) and await self._advance(history_id)
 
     async def _listed(self, since: datetime) -> list[str]:
         ids: list[str] = []
@@ -207,7 +207,7 @@ class Mailbox:
             logs.get().error("mailbox.listing_cut", count=len(ids))
         return ids[:_LISTED_MAX]
 
-    async def _file_all(self, ids: Sequence[str]) -> bool:
+    async def _file_all(self, ids: Sequence[str], *, since: datetime | None = None) -> bool:
         """Files these mails in their order; false when told to stop before the end, or it is another's by then."""
         if not ids:
             return True
@@ -216,13 +216,16 @@ class Mailbox:
         for mail_id in unknown:
             if self._stopping.is_set() or not await self._advance(0):
                 return False
-            await self._file_one(mail_id)
+            await self._file_one(mail_id, since)
         return True
 
-    async def _file_one(self, mail_id: str) -> None:
+    async def _file_one(self, mail_id: str, since: datetime | None) -> None:
         try:
             mail = await self._mails.read(mail_id)
             if mail is None:
+                return
+            # A listing counts in whole seconds, and the second in which we came holds mails from before us, too.
+            if since is not None and mail.heard.sent_time is not None and mail.heard.sent_time < since:
                 return
             # Before the mail is known: once it is, nobody would look at it again.
             if mail.bounce is not None:

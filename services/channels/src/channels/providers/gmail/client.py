@@ -23,8 +23,8 @@ from meshkit.settings import SettingsError
 Call = Callable[[Any], HttpRequest]
 """Makes a request of the client library's `users` resource."""
 
-# Reading, sending, and the watch on a mailbox; each is asked for in the delegation, and no other.
-SCOPES = ("https://www.googleapis.com/auth/gmail.modify",)
+# The least that reads, watches and sends; the delegation grants these and no other.
+SCOPES = ("https://www.googleapis.com/auth/gmail.readonly", "https://www.googleapis.com/auth/gmail.send")
 
 _LINKS_MAX = 4
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"})

@@ -9,7 +9,7 @@ from datetime import timedelta
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Self
 
 from channels.model import Channel, Condition, Content, Reachability, Thread
 from channels.providers.base import Accepted, Letter, Parcel, Refused, Throttled, Unclear, Unreachable
@@ -32,7 +32,7 @@ _TOO_LARGE = 413
 
 
 class Gmail:
-    """The channel of e-mail, as it speaks."""
+    """The channel of e-mail, as it speaks. Leaving it breaks off what is under way."""
 
     channel = Channel.EMAIL
 
@@ -45,6 +45,12 @@ class Gmail:
         self._letters = Letters(address=address, company=company, words_max=words_max)
         self._messages_per_second = units_per_second / _SEND_UNITS
         self._condition = Condition.OK
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client.close()
 
     @property
     def messages_per_second(self) -> float:
