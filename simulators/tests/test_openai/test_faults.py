@@ -134,6 +134,17 @@ async def test_an_answer_without_choices_or_usage(client: openai.AsyncOpenAI, co
     assert (await respond(client)).usage is None
 
 
+@pytest.mark.parametrize("kind", ["status_after", "malformed"])
+async def test_work_that_is_done_may_be_answered_as_if_it_were_not(
+    client: openai.AsyncOpenAI, control: Control, kind: str
+) -> None:
+    control.script("Once.")
+    control.fault(kind=kind)
+    with pytest.raises((openai.APIError, json.JSONDecodeError)):
+        await chat(client)
+    assert (await chat(client)).choices[0].message.content != "Once."
+
+
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
 async def test_a_reset_connection_is_an_error_of_the_connection(
     client: openai.AsyncOpenAI, control: Control, kind: str
@@ -151,14 +162,15 @@ async def test_latency_is_added_by_settings_by_faults_and_by_scripts(
 ) -> None:
     control.post("/settings", {"latency": 0.1})
     control.fault(kind="latency", seconds=0.1)
+    control.fault(kind="latency_after", seconds=0.1)
     control.script({"text": "Slowly.", "seconds": 0.1})
     began = time.monotonic()
-    await respond(client)
-    assert time.monotonic() - began >= 0.3
+    assert (await respond(client)).output_text == "Slowly."
+    assert time.monotonic() - began >= 0.4
     control.post("/settings", {"latency": 0})
     began = time.monotonic()
     await respond(client)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 0.4
 
 
 async def test_a_paced_stream_takes_its_time_between_events(client: openai.AsyncOpenAI, control: Control) -> None:

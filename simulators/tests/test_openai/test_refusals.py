@@ -16,6 +16,7 @@ CALLED = {
     "content": None,
     "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "search", "arguments": "{}"}}],
 }
+RETURNED = {"role": "tool", "tool_call_id": "call_1", "content": "x"}
 LOOSE = {"type": "object", "properties": {"a": {"type": "string"}}, "required": []}
 
 
@@ -132,8 +133,9 @@ async def test_the_clients_own_retries_come_through_two_429s(control: Control) -
         ({"model": "gpt-4o", "messages": [{"role": "pirate", "content": "Ahoy"}]}, "messages[0].role"),
         ({"model": "gpt-4o", "messages": [{"role": "user"}]}, "messages[0].content"),
         ({"model": "gpt-4o", "messages": [USER, CALLED, USER]}, "messages"),
+        ({"model": "gpt-4o", "messages": [USER, CALLED, USER, RETURNED]}, "messages"),
         (
-            {"model": "gpt-4o", "messages": [USER, {"role": "tool", "tool_call_id": "call_1", "content": "x"}]},
+            {"model": "gpt-4o", "messages": [USER, RETURNED]},
             "messages[1].role",
         ),
         ({"model": "gpt-4o", "messages": [USER], "tool_choice": "required"}, "tool_choice"),

@@ -199,9 +199,14 @@ class Operation:
                 raise of_fault(fault)
         except ApiError as error:
             return JSONResponse(error.body(), error.status, headers=service.headers() | error.headers), 0.0
-        if fault is not None and fault.kind is Kind.RESET_AFTER:
-            return ConnectionReset(), seconds
-        return (delivery.malformed(response) if fault is not None else response), seconds
+        match fault:
+            case Fault(kind=Kind.RESET_AFTER):
+                return ConnectionReset(), seconds
+            case Fault(kind=Kind.MALFORMED):
+                return delivery.malformed(response), seconds
+            case Fault(kind=Kind.LATENCY_AFTER):
+                return response, seconds + fault.seconds
+        return response, seconds
 
 
 async def _body(receive: Receive) -> bytes | None:
