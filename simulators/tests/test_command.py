@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from simulators import google
-from simulators.__main__ import google_config, main, twilio_config
+from simulators.__main__ import main
+from simulators.settings import google_config, twilio_config
 
 HOST = "127.0.0.1"
 
