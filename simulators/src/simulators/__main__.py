@@ -1,6 +1,6 @@
-"""`python -m simulators --twilio-port 7201 --google-port 7202`: the simulators, in one process until it is stopped.
+"""`python -m simulators --twilio-port 7201 --google-port 7202 --openai-port 7203`: all in one process.
 
-Each runs when its port is named; `simulators.settings` names the variables that say whose providers they are.
+It runs until it is stopped. Each is served when its port is named; `simulators.settings` names the variables that say whose providers they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from simulators import google, openai, twilio
 from simulators.serving import CannotServe, Door, serve
-from simulators.settings import environment, google_config, twilio_config
+from simulators.settings import environment, google_config, openai_config, twilio_config
 
 
 def main(arguments: Sequence[str], given: Mapping[str, str]) -> int:

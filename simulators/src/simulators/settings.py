@@ -1,8 +1,10 @@
 """Whose providers the simulators are, as the environment says, in the variables that the mesh's channels read, too.
 
 `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_WHATSAPP_FROM`, `TWILIO_CONTENT_SID`; `GMAIL_CREDENTIALS`,
-`GMAIL_ADDRESS`, `GMAIL_TOPIC`, `PUBSUB_AUDIENCE`, `PUBSUB_SERVICE_ACCOUNT`; `PUBLIC_URL`, which webhooks are signed for.
-`GATEWAY_URL` is where that is reached from here, if not by that address. An empty variable is one that is not set.
+`GMAIL_ADDRESS`, `GMAIL_TOPIC`, `PUBSUB_AUDIENCE`, `PUBSUB_SERVICE_ACCOUNT`; `OPENAI_API_KEY`, `OPENAI_MODEL`.
+
+Webhooks are signed for `PUBLIC_URL`; `GATEWAY_URL` is where that is reached from here, if not by that address. An empty
+variable is one that is not set.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from simulators import google, twilio
+from simulators import google, openai, twilio
 
 PUBLIC_URL = "http://127.0.0.1:8080"
 GMAIL_WEBHOOK = "/api/v1/webhooks/gmail"
