@@ -1,6 +1,7 @@
 """`python -m simulators --twilio-port 7201 --google-port 7202 --openai-port 7203`: all in one process.
 
-It runs until it is stopped. Each is served when its port is named; `simulators.settings` names the variables that say whose providers they are.
+It runs until it is stopped. Each is served when its port is named; `simulators.settings` names the variables that say
+whose providers they are.
 """
 
 from __future__ import annotations
