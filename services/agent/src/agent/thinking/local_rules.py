@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents import Model, ModelResponse, ModelSettings, ModelTracing, Usage
-from agents.agent_output import AgentOutputSchemaBase
-from agents.handoffs import Handoff
-from agents.items import TResponseInputItem, TResponseStreamEvent
-from agents.tool import Tool as SdkTool
-from openai.types.responses import Response, ResponseCompletedEvent, ResponseFunctionToolCall
-from openai.types.responses.response_prompt_param import ResponsePromptParam
+from agents import ModelResponse, Usage
+from agents.items import TResponseInputItem
+from openai.types.responses import ResponseFunctionToolCall
 
 from agent.model import Tool
 from agent.thinking import extract
 from agent.thinking.instructions import read_document
 from agent.thinking.tools import REJECTED
+from agent.thinking.turn import Turn, TurnModel
 from agent.thinking.words import LISTS, content_stems, language, words
 
 NAME: Final = "local-rules-1"
@@ -83,57 +80,15 @@ class _Seen:
         return len(self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ()))
 
 
-class LocalRulesModel(Model):
+class LocalRulesModel(TurnModel):
     """Sorts, looks at the history, searches, and answers from the best passage or calls a person."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's own name
-        model_settings: ModelSettings,
-        tools: list[SdkTool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: ResponsePromptParam | None,
-    ) -> ModelResponse:
+    async def answer(self, turn: Turn) -> ModelResponse:
         """One call of one tool: the next step of the work that the items show."""
-        call = self._next_call(input, [tool.name for tool in tools])
-        return ModelResponse(output=[call], usage=Usage(requests=1), response_id=None)
-
-    async def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's own name
-        model_settings: ModelSettings,
-        tools: list[SdkTool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: ResponsePromptParam | None,
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        """The same answer as one completed event: there is nothing to wait for in between."""
-        call = self._next_call(input, [tool.name for tool in tools])
-        response = Response(
-            id=NAME,
-            created_at=0,
-            model=NAME,
-            object="response",
-            output=[call],
-            parallel_tool_calls=False,
-            tool_choice="required",
-            tools=[],
-        )
-        yield ResponseCompletedEvent(response=response, sequence_number=0, type="response.completed")
+        return ModelResponse(output=[self._next_call(turn.items, turn.tools)], usage=Usage(), response_id=None)
 
     def _next_call(self, items: str | list[TResponseInputItem], offered: Sequence[str]) -> ResponseFunctionToolCall:
         seen, calls = _read(items)

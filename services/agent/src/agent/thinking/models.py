@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 import openai
-from agents import Model, ModelResponse, ModelSettings, ModelTracing, OpenAIChatCompletionsModel, OpenAIResponsesModel
-from agents.agent_output import AgentOutputSchemaBase
+from agents import Model, ModelResponse, OpenAIChatCompletionsModel, OpenAIResponsesModel
 from agents.exceptions import ModelBehaviorError
-from agents.handoffs import Handoff
-from agents.items import TResponseInputItem, TResponseStreamEvent
-from agents.tool import Tool as SdkTool
 from openai.types.responses import ResponseFunctionToolCall
-from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+from agent.thinking.turn import Turn, TurnModel
 
 Interface: TypeAlias = Literal["chat_completions", "responses"]
 
@@ -23,7 +20,7 @@ _ARGUMENTS_CHARACTERS_MAX: Final = 64_000
 _CALLS_MAX: Final = 8
 
 
-class RunModel(Model):
+class RunModel(TurnModel):
     """One run's model: the first of its chain that still answers. A model that fails is not asked again in that run.
 
     `answered_by` is the name of the model that answered last, empty before any has.
@@ -34,37 +31,13 @@ class RunModel(Model):
         self._call_seconds = call_seconds
         self.answered_by = ""
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's own name
-        model_settings: ModelSettings,
-        tools: list[SdkTool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: ResponsePromptParam | None,
-    ) -> ModelResponse:
+    async def answer(self, turn: Turn) -> ModelResponse:
         """The answer of the first model that gives a usable one. Raises what the last one raised."""
         while True:
             name, model = self._chain[0]
             try:
                 async with asyncio.timeout(self._call_seconds):
-                    response = await model.get_response(
-                        system_instructions,
-                        input,
-                        model_settings,
-                        tools,
-                        output_schema,
-                        handoffs,
-                        tracing,
-                        previous_response_id=previous_response_id,
-                        conversation_id=conversation_id,
-                        prompt=prompt,
-                    )
+                    response = await turn.asked_of(model)
                 _require_usable(response)
             # An endpoint can answer with anything, and the SDK's parsing then fails in as many ways.
             except Exception:
@@ -74,36 +47,6 @@ class RunModel(Model):
                 continue
             self.answered_by = name
             return response
-
-    def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's own name
-        model_settings: ModelSettings,
-        tools: list[SdkTool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: ResponsePromptParam | None,
-    ) -> AsyncIterator[TResponseStreamEvent]:
-        """The stream of the first model: what has been streamed cannot be taken back, so no other stands in."""
-        name, model = self._chain[0]
-        self.answered_by = name
-        return model.stream_response(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            tracing,
-            previous_response_id=previous_response_id,
-            conversation_id=conversation_id,
-            prompt=prompt,
-        )
 
 
 class Models:
