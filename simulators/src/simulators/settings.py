@@ -1,8 +1,8 @@
 """Whose providers the simulators are, as the environment says, in the variables that the mesh's channels read, too.
 
 `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_WHATSAPP_FROM`, `TWILIO_CONTENT_SID`; `GMAIL_CREDENTIALS`,
-`GMAIL_ADDRESS`, `GMAIL_TOPIC`, `PUBSUB_AUDIENCE`, `PUBSUB_SERVICE_ACCOUNT`; and of the agent's, `OPENAI_API_KEY`, the only key
-that is taken (any, if there is none), and `OPENAI_MODEL`, which is served besides the usual ones.
+`GMAIL_ADDRESS`, `GMAIL_TOPIC`, `PUBSUB_AUDIENCE`, `PUBSUB_SERVICE_ACCOUNT`. And of the agent's: `OPENAI_API_KEY`, the
+only key that is taken (any, if there is none), and `OPENAI_MODEL`, which is served besides the usual ones.
 
 Webhooks are signed for `PUBLIC_URL`; `GATEWAY_URL` is where that is reached from here, if not by that address. An empty
 variable is one that is not set.
