@@ -122,7 +122,13 @@ class Settings(ServiceSettings):
         default="https://www.googleapis.com/oauth2/v3/certs",
         description="where the keys of the push tokens are published",
     )
-    company_name: str = Field(default="TechCorp", description="who signs mails")
+    company_name: str = Field(
+        default="Planwright",
+        min_length=1,
+        max_length=60,
+        pattern=r"^[^\x00-\x1f\x7f<>@,;:\"]+$",
+        description="the name that mails are signed with: The {name} support team",
+    )
     messages_per_sender_hour: HourlyCap = Field(
         default=20, description="messages taken from one e-mail address in each hour; 0 means no cap"
     )
