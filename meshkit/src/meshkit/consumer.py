@@ -24,6 +24,7 @@ from meshkit.kafka import client_options
 from meshkit.lanes import Lanes, Partition
 from meshkit.outage import Outages
 from meshkit.subscription import Subscription
+from meshkit.waiting import happened
 
 if TYPE_CHECKING:
     from meshkit.database import Database
@@ -123,8 +124,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                     await asyncio.wait_for(self._consumer.stop(), _KAFKA_CALL_SECONDS)
             if failures:
                 pause = min(_RECONNECT_SECONDS_MAX, _RECONNECT_SECONDS * 2.0 ** min(failures, 16))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))
+                await happened(self._stopping, pause * random.uniform(0.5, 1))
 
     async def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
         """Kafka gave us these partitions."""

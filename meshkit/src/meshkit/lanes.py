@@ -7,7 +7,6 @@ which offset everything is finished.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TypeAlias
 
 from meshkit import metrics
 from meshkit.envelope import Record
+from meshkit.waiting import happened
 
 
 class Partition:
@@ -73,9 +73,7 @@ class Partition:
 
     async def kept_for(self, seconds: float) -> bool:
         """Wait so long, or until the partition is lost; whether it is still ours."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._lost.wait(), seconds)
-        return not self.is_lost
+        return not await happened(self._lost, seconds)
 
 
 class Lane:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from meshkit import logs
+from meshkit.waiting import happened
 
 if TYPE_CHECKING:
     from meshkit.database import Connection
@@ -61,9 +62,7 @@ async def _is_chosen(connection: Connection, role: str, stopping: asyncio.Event)
     # All schemas of a database share one space of advisory locks.
     key = int.from_bytes(hashlib.sha256(f"{role}:{schema}".encode()).digest()[:8], signed=True)
     while not await connection.fetchval("select pg_try_advisory_lock($1)", key):
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _STANDBY_SECONDS)
-        if stopping.is_set():
+        if await happened(stopping, _STANDBY_SECONDS):
             return False
     logs.get().info(f"{role}.chosen", schema=schema)
     return True

@@ -23,6 +23,7 @@ from meshkit.kafka import client_options
 from meshkit.leadership import leading
 from meshkit.outbox import Outbox
 from meshkit.timers import Timer, run_timers
+from meshkit.waiting import happened
 
 if TYPE_CHECKING:
     from meshkit.database import Connection, Database
@@ -118,8 +119,7 @@ class Relay:
             if self._stopping.is_set():
                 return
             pause = min(_BACKOFF_SECONDS_MAX, _BACKOFF_SECONDS * 2.0**failures) * random.uniform(0.5, 1)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+            await happened(self._stopping, pause)
 
     async def _publish_until_stopped(self, connection: Connection, producer: Any) -> None:
         while True:
@@ -131,8 +131,7 @@ class Relay:
                 continue
             if last:
                 return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+            await happened(self._wake, self._poll_seconds)
             since = time.monotonic() - began
             if since < _ROUND_SECONDS and not self._stopping.is_set():
                 await asyncio.sleep(_ROUND_SECONDS - since)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import random
 import time
@@ -16,6 +15,7 @@ from meshkit.database import Connection, Database
 from meshkit.errors import Unavailable
 from meshkit.interceptors.correlation import new_request_id
 from meshkit.leadership import leading
+from meshkit.waiting import happened
 
 # How far into the queue a round looks; what is beyond waits for what is before it anyway.
 _HEADS_MAX = 2000
@@ -76,8 +76,7 @@ class Dispatcher:
                 failures += 1
                 logs.get().warning("dispatch.failed", channel=self._sending.channel, error=error, attempt=failures)
                 pause = min(_BACKOFF_SECONDS_MAX, _BACKOFF_SECONDS * 2.0 ** min(failures, 16))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))
+                await happened(self._stopping, pause * random.uniform(0.5, 1))
 
     async def _lead(self, session: Connection) -> None:
         try:
@@ -92,7 +91,7 @@ class Dispatcher:
                     confirmed = time.monotonic()
                 began = time.monotonic()
                 pause = await self._round()
-                await self._woken(pause)
+                await happened(self._wake, pause)
                 await asyncio.sleep(max(0.0, _ROUND_SECONDS - (time.monotonic() - began)))
             # What is in hand has deadlines of its own; whoever stops us has one for all of it.
             await asyncio.gather(*self._in_hand.values(), return_exceptions=True)
@@ -142,7 +141,3 @@ class Dispatcher:
     def _done(self, lane: str, _task: asyncio.Task[None]) -> None:
         self._in_hand.pop(lane, None)
         self._wake.set()
-
-    async def _woken(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +19,7 @@ from meshkit.clock import Clock
 from meshkit.database import Database
 from meshkit.errors import Unavailable
 from meshkit.ids import uuid7
+from meshkit.waiting import happened
 
 WALKS = Metric("channels_mailbox_walks_total", "Walks through the mailbox, by how they ended.", ("outcome",))
 GIVEN_UP = Metric("channels_mails_given_up_total", "Mails that could not be filed however often: look at the log.")
@@ -99,9 +99,9 @@ class Mailbox:
                 pause = max(asked, backoff * random.uniform(0.5, 1.0))
                 WALKS.labels("failed").inc()
                 logs.get().warning("mailbox.walk_failed", attempts=failures, seconds=round(pause, 1), error=error)
-                await _wait(self._stopping, pause)
+                await happened(self._stopping, pause)
                 continue
-            await _wait(self._woken, pause)
+            await happened(self._woken, pause)
 
     def stop(self) -> None:
         """Lets `run` end after the mail in hand."""
@@ -130,7 +130,7 @@ class Mailbox:
             if not await self._walk(walk):
                 break
             # Gmail's history may be a moment behind its own pushes.
-            await _wait(self._stopping, _HASTENED_SECONDS)
+            await happened(self._stopping, _HASTENED_SECONDS)
             if self._stopping.is_set():
                 break
         return True
@@ -247,8 +247,3 @@ class Mailbox:
             return await store.advance_walk(
                 connection, self._address, self._walker, history_id, lease_seconds=_LEASE_SECONDS
             )
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
