@@ -46,6 +46,8 @@ _NEGATION_WORDS: Final = 3
 # A short word in capitals is a name or a key; a sentence of them is a voice.
 _SHOUT_LETTERS_MIN: Final = 16
 _SHOUT_SHARE_MIN: Final = 0.7
+# Chosen on the tune split of the labelled messages: more of it finds no more, and takes sober messages along.
+_WORST_SHARE: Final = 1 / 3
 _CHARACTERS_MAX: Final = 4000
 _WORDS_KEPT_MAX: Final = 50_000
 
@@ -163,7 +165,7 @@ class Model:
     def score(self, text: str) -> float:
         """How the writer feels, from 0 (very negative) to 1 (delighted); about 0.5 where nothing tells.
 
-        The mean of the whole and its worst sentence: one bitter sentence in a long and sober mail is what counts.
+        The whole and, to a lesser part, its worst sentence: one bitter sentence in a long and sober mail counts.
         Only the first 4000 characters are read.
         """
         text = text[:_CHARACTERS_MAX]
@@ -171,7 +173,7 @@ class Model:
         whole = self._level(text)
         if len(sentences) < 2:
             return whole
-        return (whole + min(map(self._level, sentences))) / 2
+        return (1 - _WORST_SHARE) * whole + _WORST_SHARE * min(map(self._level, sentences))
 
     def probabilities(self, text: str) -> dict[str, float]:
         """How likely each mood is for a text taken as one."""
