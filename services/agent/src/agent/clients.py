@@ -73,9 +73,13 @@ class Desk:
         """Sorts the ticket and opens it; changes nothing when it is past that."""
         await _answer("tickets", self._stub.TriageTicket(wire.triage_to_wire(ticket_id, triage)))
 
-    async def reply(self, reply: Reply) -> None:
-        """Says the reply, once however often it is asked for. Raises NothingOwed when the desk wants none any more."""
-        await _answer("tickets", self._stub.CreateMessage(wire.reply_to_wire(reply)))
+    async def reply(self, reply: Reply) -> uuid.UUID:
+        """Says the reply, once however often it is asked for, and returns the id of the message that it became.
+
+        Raises NothingOwed when the desk wants no reply any more.
+        """
+        said = await _answer("tickets", self._stub.CreateMessage(wire.reply_to_wire(reply)))
+        return wire.MESSAGES.parse(said.name)
 
     async def escalate(self, escalation: Escalation) -> Reason:
         """Calls a person and tells the customer; returns the reason that stands.

@@ -125,13 +125,14 @@ class Burst:
 class Message:
     """One message of a conversation; `run_id` is the run that wrote it, None unless the agent did.
 
-    `cited` says that it stands on passages: of what the agent says, only replies do.
+    `cited` says that it stands on passages: of what the agent says, only replies do. `id` is the desk's.
     """
 
     author: Author
     text: str
     run_id: uuid.UUID | None = None
     cited: bool = False
+    id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,38 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a reply, and what it stands on.
+
+    `passage` is the passage's name, empty for kind words that state nothing. `quote` are the passage's own words that
+    the sentence was checked against, empty where it stands on all of it.
+    """
+
+    text: str
+    passage: str = ""
+    heading: str = ""
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a model was asked, read and wrote, in tokens, and what that cost, in millionths of a US dollar."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.requests + other.requests,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_micros + other.cost_micros,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One call of a tool, or one decision of a guard. By reference: `facts` hold no customer's words."""
 
@@ -262,7 +295,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The record of one run. `model` is empty when none was asked; `reason` is None unless it escalated."""
+    """The record of one run. `model` is empty when none was asked; `reason` is None unless it escalated.
+
+    `usages` are by model, without the local one, which costs nothing. `reply_id` is the desk's message that a reply
+    became, and `sentences` are that reply's.
+    """
 
     filed: Filed
     ending: Ending
@@ -273,6 +310,14 @@ class Run:
     start_time: datetime
     end_time: datetime
     steps: tuple[Step, ...] = ()
+    usages: Mapping[str, Usage] = field(default_factory=dict)
+    reply_id: uuid.UUID | None = None
+    sentences: tuple[Sentence, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """What all its models used."""
+        return sum(self.usages.values(), Usage())
 
 
 @dataclass(slots=True)

@@ -72,6 +72,7 @@ def conversation_from_wire(conversation: ticket_pb2.Conversation) -> Conversatio
                 text=message.text,
                 run_id=RUNS.parse(message.run, field="run") if message.run else None,
                 cited=bool(message.citations),
+                id=MESSAGES.parse(message.name) if message.name else None,
             )
             for message in conversation.messages
         ),

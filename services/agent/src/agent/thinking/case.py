@@ -27,6 +27,7 @@ from agent.model import (
     Progress,
     Reason,
     Reply,
+    Sentence,
     Step,
     Tool,
     Triage,
@@ -47,7 +48,7 @@ class Desk(Protocol):
 
     async def history(self, ticket_id: uuid.UUID, /) -> History: ...
     async def triage(self, ticket_id: uuid.UUID, triage: Triage, /) -> None: ...
-    async def reply(self, reply: Reply, /) -> None: ...
+    async def reply(self, reply: Reply, /) -> uuid.UUID | None: ...
     async def escalate(self, escalation: Escalation, /) -> Reason: ...
 
 
@@ -86,6 +87,8 @@ class Case:
     steps: list[Step] = field(default_factory=list, init=False)
     failure: Failure | None = field(default=None, init=False)
     overtaken: bool = field(default=False, init=False)
+    reply_id: uuid.UUID | None = field(default=None, init=False)
+    sentences: tuple[Sentence, ...] = field(default=(), init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _queries: list[str] = field(default_factory=list, init=False)
     _triggers: list[str] = field(default_factory=list, init=False)
@@ -163,7 +166,7 @@ class Case:
             words = len(text.split())
             if words > self.limits.reply_words_max:
                 raise Rejected(f"body has {words} words; shorten it to {self.limits.reply_words_max} at most")
-            await self.desk.reply(Reply(self.filed, text, cited))
+            self.reply_id = await self.desk.reply(Reply(self.filed, text, cited))
             facts["passages"] = " ".join(passage.name for passage in cited)
             facts["words"] = str(words)
             self.progress.ending = Ending.REPLIED
