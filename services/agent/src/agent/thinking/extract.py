@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.thinking.grounding import plain
+from agent.thinking.sentences import plain
 from agent.thinking.words import content_stems
 
 _STEP: Final = re.compile(r"^\s*(\d{1,2})[.)]\s+(.*)$")

@@ -1,7 +1,8 @@
 """What a reply may say: only what one of the passages says that the run has retrieved.
 
-A sentence is supported by a passage that holds most of its words, every number, amount, address and link in it as they
-are written, and that speaks for or against where the sentence does.
+A sentence is supported by a passage one of whose sentences holds most of its words, every number with what it counts,
+every amount, address, link and name, and speaks for or against where it does. In another language than the passage's it
+needs a quote: the passage's own words that it stands on.
 """
 
 from __future__ import annotations
@@ -9,32 +10,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from agent.model import Passage
-from agent.thinking.words import content_stems, is_negated, normalised
+from agent.thinking.evidence import Evidence
+from agent.thinking.sentences import is_step, sentences
+from agent.thinking.words import language
 
-# A period ends a sentence only before space and something that begins one: 1.5, e.g. and a.example stay whole.
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-ZÀ-Ý0-9])")
-_STEP: Final = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
-_MARKUP: Final = re.compile(r"[*_`#]+")
-_EXACT: Final = re.compile(
-    r"https?://\S+"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?:/\S*)?\b"
-    r"|[$€£]\s?\d[\d.,]*"
-    r"|\d[\d.,:/-]*\d\s?%?|\d\s?%?",
-    re.IGNORECASE,
-)
+KNOWLEDGE_LANGUAGE = "en"
+"""The language that every passage is written in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence or step of a reply; `passage` supports it, None when none does."""
+    """One sentence or step of a reply; `passage` supports it, None when none does.
+
+    `quote` holds the passage's words that it stands on, when it is in another language than they.
+    """
 
     text: str
     is_step: bool
     passage: Passage | None
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,84 +45,56 @@ class Verdict:
         return tuple(sentence for sentence in self.sentences if sentence.text and sentence.passage is None)
 
     @property
+    def supported(self) -> tuple[Sentence, ...]:
+        """The sentences that a passage supports, in order."""
+        return tuple(sentence for sentence in self.sentences if sentence.passage is not None)
+
+    @property
     def citations(self) -> tuple[Passage, ...]:
         """The passages that the reply stands on, each once, in the order of their use."""
         return tuple({s.passage.name: s.passage for s in self.sentences if s.passage is not None}.values())
 
+    def kept(self) -> str:
+        """The reply without its unsupported sentences, whatever is left."""
+        return _joined([sentence for sentence in self.sentences if not sentence.text or sentence.passage is not None])
+
     def rewritten(self) -> str | None:
         """The reply without its unsupported sentences; None when that leaves less than half, or a gap in its steps."""
-        kept = [sentence for sentence in self.sentences if not sentence.text or sentence.passage is not None]
         if any(sentence.is_step for sentence in self.unsupported):
             return None
-        if _length(kept) * 2 < _length(self.sentences) or not _length(kept):
+        if _length(self.supported) * 2 < _length(self.sentences) or not self.supported:
             return None
-        return _joined(kept)
+        return self.kept()
 
 
-def check(body: str, passages: Iterable[Passage], *, coverage_min: float) -> Verdict:
-    """The reply judged against the passages; a sentence needs `coverage_min` of its words in a single one."""
-    sources = [_Source(passage) for passage in passages]
-    sentences: list[Sentence] = []
+def check(body: str, passages: Iterable[Passage], *, coverage_min: float, quotes: Sequence[str] = ()) -> Verdict:
+    """The reply judged against the passages; a sentence needs `coverage_min` of its words in a single sentence of one.
+
+    A body in another language needs `quotes`, one for each of its sentences, in order.
+    """
+    sources = [Evidence(passage) for passage in passages]
+    foreign = language(body) != KNOWLEDGE_LANGUAGE
+    judged: list[Sentence] = []
+    place = 0
     for line in body.splitlines():
-        is_step = _STEP.match(line) is not None
-        for text in _sentences(line):
-            supporter = next((source.passage for source in sources if source.supports(text, coverage_min)), None)
-            sentences.append(Sentence(text, is_step, supporter))
-        sentences.append(Sentence("", False, None))
-    return Verdict(tuple(sentences))
+        step = is_step(line)
+        for text in sentences(line):
+            quote = quotes[place] if place < len(quotes) else ""
+            place += 1
+            judged.append(_judged(text, step, sources, coverage_min, quote, foreign=foreign))
+        judged.append(Sentence("", False, None))
+    return Verdict(tuple(judged))
 
 
-class _Source:
-    """A passage made ready to be compared with many sentences."""
-
-    def __init__(self, passage: Passage) -> None:
-        self.passage = passage
-        text = plain(f"{passage.heading}\n{passage.text}")
-        self._exact = {_exact_form(found) for found in _EXACT.findall(text)}
-        self._stems = set(content_stems(text))
-        self._sentences: list[tuple[frozenset[str], bool]] | None = None
-        self._text = text
-
-    def supports(self, sentence: str, coverage_min: float) -> bool:
-        text = _STEP.sub("", plain(sentence))
-        if any(_exact_form(found) not in self._exact for found in _EXACT.findall(text)):
-            return False
-        stems = content_stems(text)
-        if not stems:
-            # "Yes." may turn a passage round, and says nothing that could be compared.
-            return False
-        held = sum(stem in self._stems for stem in stems)
-        # Of one or two words, one that is not there is the whole point.
-        if held < len(stems) * coverage_min or (len(stems) <= 2 and held < len(stems)):
-            return False
-        return is_negated(text) == self._is_negated_where(frozenset(stems))
-
-    def _is_negated_where(self, stems: frozenset[str]) -> bool:
-        if self._sentences is None:
-            lines = self._text.splitlines()
-            self._sentences = [
-                (frozenset(content_stems(text)), is_negated(text)) for line in lines for text in _sentences(line)
-            ]
-        return max(self._sentences, key=lambda each: len(each[0] & stems) / (len(each[0] | stems) or 1))[1]
-
-
-def plain(text: str) -> str:
-    """The text without Markdown's marks of emphasis, code and headings."""
-    return _MARKUP.sub("", normalised(text))
-
-
-def _sentences(line: str) -> list[str]:
-    marker = _STEP.match(line)
-    start = marker.end() if marker else 0
-    parts = [part.strip() for part in _SENTENCE_END.split(line[start:])]
-    if marker:
-        # The number stays with its step's first sentence.
-        parts[0] = (line[:start] + parts[0]).strip()
-    return [part for part in parts if part]
-
-
-def _exact_form(found: str) -> str:
-    return re.sub(r"\s", "", found).rstrip(".,:/-").casefold()
+def _judged(
+    text: str, step: bool, sources: Sequence[Evidence], coverage_min: float, quote: str, *, foreign: bool
+) -> Sentence:
+    for source in sources:
+        if source.says(text) or (not foreign and source.supports(text, coverage_min)):
+            return Sentence(text, step, source.passage)
+        if quote and (foreign or language(text) != KNOWLEDGE_LANGUAGE) and source.bears(text, quote):
+            return Sentence(text, step, source.passage, quote)
+    return Sentence(text, step, None)
 
 
 def _length(sentences: Sequence[Sentence]) -> int:

@@ -45,6 +45,9 @@ STOP_WORDS: Final = frozenset(LISTS["stop_words"].split())
 NEGATIONS: Final = frozenset(LISTS["negations"].split())
 """English words that turn a statement round; so do the contractions that end in n't."""
 
+NEGATIONS_BY_LANGUAGE: Final = NEGATIONS | frozenset(LISTS["negations_elsewhere"].split())
+"""The same in every language that we read."""
+
 _FUNCTION_WORDS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(each.split()) for name, each in LISTS["function_words"].items()
 }
@@ -98,4 +101,4 @@ def language(text: str) -> str:
         for found in _LANGUAGES_BY_WORD.get(word, ()):
             counts[found] += 1
     best = max(counts, key=lambda name: counts[name])
-    return best if counts[best] >= 2 and counts[best] > counts["en"] else "en"
+    return best if counts[best] > counts["en"] else "en"
