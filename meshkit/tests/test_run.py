@@ -59,6 +59,23 @@ def build(settings):
         on_start=[prepare], resources=[Resource()])
     return service
 
+class Worker:
+    name = "work"
+    def __init__(self):
+        self.stopping = asyncio.Event()
+    async def run(self):
+        print("WORKING", flush=True)
+        await self.stopping.wait()
+        print("WORK DONE", flush=True)
+    def stop(self):
+        self.stopping.set()
+
+if MODE == "worker":
+    inner = build
+    def build(settings):
+        import dataclasses
+        return dataclasses.replace(inner(settings), workers=[Worker()])
+
 if MODE == "crash":
     import meshkit.run
     async def run_timers(timers):
@@ -194,6 +211,15 @@ async def test_a_stop_during_a_long_start_is_heard(migrated: dict[str, str]) -> 
         process.process.send_signal(signal.SIGTERM)
         assert await process.ended() == 0
         assert not any("service.ready" in line for line in process.out)
+
+
+async def test_a_worker_works_until_the_stop_and_ends_what_it_has_in_hand(migrated: dict[str, str]) -> None:
+    async with started(migrated, MODE="worker") as process:
+        await process.ready()
+        await process.says("WORKING")
+        process.process.send_signal(signal.SIGTERM)
+        assert await process.ended() == 0
+        assert [line.strip() for line in process.out if line.startswith("WORK")] == ["WORKING", "WORK DONE"]
 
 
 async def test_a_crash_of_a_background_task_ends_the_process(migrated: dict[str, str]) -> None:
