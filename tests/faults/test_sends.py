@@ -161,7 +161,7 @@ def test_a_mail_whose_push_never_came_is_found_by_the_poll(post: Post) -> None:
 @pytest.mark.timeout(120)
 def test_webhooks_out_of_order_leave_the_furthest_state(phones: Phones, staff: Staff) -> None:
     number = some_number()
-    phones.fail("status_callback", "reorder", times=0)
+    phones.fail("webhooks.status", "reorder", times=0)
     phones.fail("messages.create", "latency_after", seconds=1, times=1)
     phones.write(number, ANSWERED)
     (sent,) = found(lambda: phones.sent_to(number))
