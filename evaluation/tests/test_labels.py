@@ -146,11 +146,14 @@ def test_a_sentence_is_labelled_as_its_passage_says(row: Grounded) -> None:
         assert row.supported
 
 
-def test_a_line_that_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("field", "value"), [("ending", "shrug"), ("mood", "grim"), ("sentiment", 1.5)])
+def test_a_line_that_does_not_fit_is_named(
+    field: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = tmp_path / "messages.jsonl"
     row = MESSAGES[0].model_dump()
-    row["label"]["ending"] = "shrug"
+    row["label"][field] = value
     broken.write_text(MESSAGES[0].model_dump_json() + "\n" + json.dumps(row) + "\n", "utf-8")
     monkeypatch.setattr(labels, "MESSAGES", broken)
-    with pytest.raises(LabelsError, match=r"messages.jsonl, line 2: label\.ending"):
+    with pytest.raises(LabelsError, match=rf"messages.jsonl, line 2: label\.{field}"):
         labels.messages()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation import labels
-from evaluation.sentiment.score import MODEL, MOODS, Lexicon, Model, features, model, score
+from evaluation.sentiment.score import LEVELS, MODEL, MOODS, Lexicon, Model, features, model, score
 from evaluation.sentiment.train import by_lexicon, detection, labelled, lists, train
 
 TRAIN, TEST = labelled("train"), labelled("test")
@@ -66,7 +66,12 @@ def test_a_worse_mood_scores_lower(better: str, worse: str) -> None:
 
 def test_one_bitter_sentence_in_a_sober_mail_lowers_its_score() -> None:
     sober = "Hello. We use the timeline. Where is the list of members? We have four boards. Regards, Ole."
-    assert score(f"{sober} You have ruined everything, it is a disgrace.") < score(sober) - 0.1
+    bitter = f"{sober} {sober} {sober} You have ruined everything, it is a disgrace."
+    of_the_whole = sum(
+        level * share for level, share in zip(LEVELS, model().probabilities(bitter).values(), strict=True)
+    )
+    assert score(bitter) < of_the_whole - 0.01
+    assert score(bitter) < score(sober) - 0.1
 
 
 @given(st.text(max_size=300))
