@@ -112,7 +112,8 @@ _HEADINGS: Final = ("Reset a forgotten password", "Guest access", "Email digests
 _HOST: Final = re.compile(r"(?:https?://|www\.)([^\s/?#)\"'>]+)", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"!\[[^\]]*\]\s*[(\[]|<img\b", re.IGNORECASE)
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
-_LOOKALIKES: Final = str.maketrans("aceiopxyABEHKMOPCTX", "асеіорхуАВЕНКМОРСТХ")  # noqa: RUF001  Cyrillic on purpose
+# Cyrillic letters on purpose: they look like the Latin ones.
+_LOOKALIKES: Final = str.maketrans("aceiopxyABEHKMOPCTX", "асеіорхуАВЕНКМОРСТХ")  # noqa: RUF001
 _LINE_MAX: Final = 180
 
 
