@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
+from services.channels.tests.conftest import StartChannels
+from services.channels.tests.gmail.google import ACCOUNT, TOPIC, Google
 from services.channels.tests.gmail.mails import OUR_ADDRESS
+from services.channels.tests.gmail.walking import StartWalking, Walking
 
+from channels.operations import Mailbox
 from channels.providers.gmail.client import GmailClient
 from channels.providers.gmail.mailbox import GmailMailbox
 from channels.providers.gmail.mouth import Gmail
-from simulators.google import Config, ServiceAccount, app
+from simulators.google import Config, app
 from simulators.serving import running
-
-TOPIC = "projects/fte-local/topics/gmail"
-# A key takes a while to make: all tests share one.
-ACCOUNT = ServiceAccount.new()
-
-
-@dataclass
-class Google:
-    """The simulator: its address, and its control API."""
-
-    url: str
-
-    async def control(self, path: str, body: Any = None, *, method: str = "POST") -> dict[str, Any]:
-        # Over plain HTTP: without this, each client would read the machine's certificates first.
-        async with httpx.AsyncClient(timeout=30, verify=False) as http:
-            answer = await http.request(method, f"{self.url}/_control/{path}", json=body)
-        assert answer.status_code == 200, answer.text
-        content: dict[str, Any] = answer.json()
-        return content
-
-    async def fault(self, on: str, kind: str, **fields: Any) -> None:
-        await self.control("faults", {"on": on, "kind": kind, **fields})
-
-    async def no_faults(self) -> None:
-        await self.control("faults", method="DELETE")
-
-    async def sent(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.control("sent", method="GET"))["sent"]
-        return found
-
-    async def arrive(self, text: str = "How do I export a board?", **fields: Any) -> dict[str, Any]:
-        """A mail comes in; how Gmail knows it."""
-        mail = {"from": "Ada Lovelace <ada@customer.example>", "subject": "Export", "text": text, **fields}
-        messages: list[dict[str, Any]] = (await self.control("inbound", mail))["messages"]
-        return messages[-1]
-
-    def key_file(self) -> str:
-        return json.dumps(ACCOUNT.key_file(f"{self.url}/token"))
-
 
 StartGoogle = Callable[..., Google]
 
@@ -120,3 +82,39 @@ async def mailbox(client: GmailClient) -> AsyncIterator[GmailMailbox]:
     made = GmailMailbox(client, address=OUR_ADDRESS, label="INBOX", topic=TOPIC)
     yield made
     made.close()
+
+
+@pytest.fixture
+def start_walking(start_channels: StartChannels, google: Google) -> StartWalking:
+    async def start(**options: Any) -> Walking:
+        settings: dict[str, Any] = {
+            "enabled_channels": "email",
+            "gmail_credentials": google.key_file(),
+            "gmail_address": OUR_ADDRESS,
+            "gmail_topic": TOPIC,
+            "gmail_api_url": google.url,
+            "gmail_units_per_second": 100_000.0,
+            "gmail_poll_seconds": 3600.0,
+            "mails_answered_per_sender_hour": 0,
+            "pubsub_audience": "https://fte.example",
+            "pubsub_service_account": "pusher@fte.iam.gserviceaccount.com",
+            "pubsub_keys_url": f"{google.url}/oauth2/v3/certs",
+        }
+        channels = await start_channels(**{**settings, **options})
+        walker = next(worker for worker in channels.service.workers if isinstance(worker, Mailbox))
+        return Walking(channels, google, walker)
+
+    return start
+
+
+@pytest.fixture
+async def walking(start_walking: StartWalking) -> Walking:
+    made: Walking = await start_walking()
+    return made
+
+
+@pytest.fixture
+async def started(walking: Walking) -> Walking:
+    """A mailbox that was found before."""
+    await walking.walker.walk()
+    return walking

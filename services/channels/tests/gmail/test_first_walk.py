@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.channels.tests.gmail.conftest import Google
+from services.channels.tests.gmail.google import Google
 
 from channels.model import Bounce, Heard
 from channels.operations import Mailbox

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import re
 import socket
 import time
 import uuid
@@ -13,7 +15,8 @@ from email.message import Message
 from typing import Any
 
 import pytest
-from services.channels.tests.gmail.conftest import Google, MakeClient, StartGoogle, gmail_over
+from services.channels.tests.gmail.conftest import MakeClient, StartGoogle, gmail_over
+from services.channels.tests.gmail.google import Google
 from services.channels.tests.gmail.mails import OUR_ADDRESS
 
 from channels.model import (
@@ -147,6 +150,77 @@ async def test_a_send_on_a_connection_that_was_kept_is_not_repeated_either(gmail
         with pytest.raises(Unclear):
             await gmail.send(parcel(gmail))
     assert len(await google.sent()) == 2
+
+
+async def test_a_connection_that_is_closed_in_place_of_an_answer_is_one_attempt(make_client: MakeClient) -> None:
+    """The case in which Google's client library, left to itself, sends a mail twice."""
+    attempts = 0
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        request = await reader.readuntil(b"\r\n\r\n")
+        attempts += request.startswith(b"POST")
+        writer.close()
+
+    async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        gmail = gmail_over(await make_client(api_url=url))
+        with pytest.raises(Unclear):
+            await gmail.send(parcel(gmail))
+    assert attempts == 1
+
+
+async def test_a_connection_that_went_stale_costs_no_doubt(make_client: MakeClient) -> None:
+    """A server that says keep-alive and closes all the same: each send has a connection of its own."""
+    sends = 0
+
+    async def answer_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sends
+        request = await reader.readuntil(b"\r\n\r\n")
+        sends += request.startswith(b"POST")
+        if length := re.search(rb"content-length: (\d+)", request.lower()):
+            await reader.readexactly(int(length[1]))
+        answer = b'{"id": "1", "threadId": "2"}'
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+        writer.write(head.encode() + answer)
+        writer.close()
+
+    async with await asyncio.start_server(answer_and_close, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        gmail = gmail_over(await make_client(api_url=url))
+        for _ in range(3):
+            assert (await gmail.send(parcel(gmail))).provider_message_id == "1"
+    assert sends == 3
+
+
+async def test_answers_without_end_keep_no_thread(make_client: MakeClient) -> None:
+    endless = True
+
+    async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        length = 1_000_000 if endless else 2
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        writer.write(head.encode() + (b"" if endless else b"{}"))
+        # Always in time for the next read: no single wait on the socket is ever too long.
+        with contextlib.suppress(ConnectionError):
+            while length > 2:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        writer.close()
+
+    async with await asyncio.start_server(dribble, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = await make_client(deadline_seconds=1.0, api_url=url)
+
+        async def ask() -> dict[str, Any]:
+            return await client.call(lambda users: users.getProfile(userId="me"), units=1)
+
+        # As many as there are threads.
+        outcomes = await asyncio.gather(*(ask() for _ in range(4)), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Unclear] * 4
+        endless = False
+        assert await ask() == {}
 
 
 async def test_an_answer_that_does_not_come_in_time_is_unclear(make_client: MakeClient, google: Google) -> None:

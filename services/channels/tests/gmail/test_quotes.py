@@ -81,6 +81,7 @@ def test_an_answer_below_nested_quotations_is_kept() -> None:
     [
         "On Monday my colleague wrote:\n\nthe export is broken",
         "To: whom it may concern\nSubject: your export\n\nIt is broken.",
+        "I wrote:\nTo: somebody\n\nWhat went wrong?",
         "From: the first day it was slow.\nIt is slow.",
         "It fails with:\n-a\n-b\n-c",
         "Steps:\n- one\n- two\n\n-- three dashes --",

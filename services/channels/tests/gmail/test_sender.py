@@ -31,6 +31,7 @@ def test_a_sender_is_verified_by_dmarc_as_gmail_found_it() -> None:
         "mx.google.com; (dmarc=pass header.from=customer.example)",
         "mx.google.com; ((x) dmarc=pass) ; x=y header.from=customer.example",
         "mx.google.com; dmarc=fail header.from=customer.example; dmarc=pass header.from=customer.example",
+        "mx.google.com; dmarc=pass header.from=customer.example; dmarc=fail header.from=customer.example",
         "mx.google.com; x-dmarc=pass header.from=customer.example",
         "mx.google.com.evil.example; dmarc=pass header.from=customer.example",
         "evil.example; dmarc=pass header.from=customer.example",

@@ -91,13 +91,10 @@ class GmailMailbox:
                 raise HistoryExpired from rejection
             raise MailboxAway from rejection
         records = _list(page, "history")
-        ids = [
-            str(added["message"]["id"])
-            for record in records
-            for added in _list(record, "messagesAdded")
-            # Asked for by label, and looked at again: what is sent from this mailbox is added to it, too.
-            if label_id in added["message"].get("labelIds", (label_id,))
-        ]
+        try:
+            ids = [str(added["message"]["id"]) for record in records for added in _list(record, "messagesAdded")]
+        except (KeyError, TypeError) as error:
+            raise MailboxAway from error
         next_token = str(page.get("nextPageToken") or "")
         # The page that ends the listing names the mailbox's newest point, which may be past its last record.
         reached = _number(records[-1], "id") if next_token and records else _number(page, "historyId")
@@ -119,9 +116,8 @@ class GmailMailbox:
             )
         except Rejected as rejection:
             raise MailboxAway from rejection
-        return MailPage(
-            [str(message["id"]) for message in _list(page, "messages")], str(page.get("nextPageToken") or "")
-        )
+        ids = [str(message.get("id", "")) for message in _list(page, "messages")]
+        return MailPage(ids, str(page.get("nextPageToken") or ""))
 
     async def read(self, message_id: str) -> HeardMail | None:
         """One mail, read; None when it was deleted. Of a mail past 25 MB only headers and first words are read."""
