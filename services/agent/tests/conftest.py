@@ -14,13 +14,14 @@ from agents import Model
 from agent.app import build
 from agent.clients import Desk, Knowledge
 from agent.model import Filed
-from agent.operations import Answers, Policies
+from agent.operations import Answers, Costs, Policies
 from agent.settings import Settings
 from agent.thinking import rules
 from agent.thinking.case import Limits
 from agent.thinking.instructions import instructions
 from agent.thinking.local_rules import NAME, LocalRulesModel, Thresholds
 from agent.thinking.models import Models
+from agent.thinking.spending import Spending
 from agent.thinking.thinker import Budget, Thinker
 from fte.access import ACCESS
 from fte.channels.v1 import message_pb2
@@ -285,14 +286,18 @@ class Neighbours:
             runs_max=runs_max,
             instructions=instructions(categories=limits.categories, words_max=limits.reply_words_max),
         )
+        clock = SystemClock()
+        # Without a budget and without prices nothing is written, and no database is asked.
+        costs = Costs(Database("postgresql://nobody@127.0.0.1:1/none"), Spending(0, clock), clock)
         return Answers(
             Outbox("/fte/agent"),
-            SystemClock(),
+            clock,
             self.desk_client,
             self.knowledge_client,
             thinker,
             Policies(rules.load()),
             limits,
+            costs,
         )
 
 

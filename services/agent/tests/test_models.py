@@ -13,7 +13,7 @@ import openai
 import pytest
 from agents import ModelSettings, ModelTracing
 
-from agent.app import models
+from agent.app import Endpoint, models
 from agent.model import Ending, Reason
 from agent.settings import Settings
 from agent.thinking.local_rules import NAME, LocalRulesModel, Thresholds
@@ -41,7 +41,7 @@ SCRIPT: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @dataclass
-class Endpoint:
+class Server:
     """An HTTP server that answers as `answer` says: a status and a body for each request's number, from 0."""
 
     answer: Callable[[int, dict[str, Any]], tuple[int, Any]]
@@ -91,9 +91,9 @@ def response(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
+def endpoint() -> Iterator[Server]:
     """A server on a free port; set its `answer` in the test."""
-    state = Endpoint(lambda number, request: (500, {}))
+    state = Server(lambda number, request: (500, {}))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -122,7 +122,7 @@ def endpoint() -> Iterator[Endpoint]:
     server.server_close()
 
 
-async def answer(neighbours: Neighbours, endpoint: Endpoint, interface: Interface = "chat_completions") -> Any:
+async def answer(neighbours: Neighbours, endpoint: Server, interface: Interface = "chat_completions") -> Any:
     """One run over QUESTION with the endpoint first and the local rules behind it; the run and the desk's endings."""
     settings = settings_for(
         Settings,
@@ -135,7 +135,9 @@ async def answer(neighbours: Neighbours, endpoint: Endpoint, interface: Interfac
     )
     async with openai.AsyncOpenAI(api_key="none", base_url=endpoint.url, max_retries=0, timeout=1.0) as client:
         filed = neighbours.desk.file(QUESTION)
-        run = await neighbours.answers(models=models(settings, client)).answer(filed)
+        run = await neighbours.answers(models=models(settings, [Endpoint("test-model", client, interface)])).answer(
+            filed
+        )
     return run, neighbours.desk.endings(filed)
 
 
@@ -148,7 +150,7 @@ async def answer(neighbours: Neighbours, endpoint: Endpoint, interface: Interfac
 )
 async def test_an_endpoint_of_either_interface_answers_through_the_five_tools(
     neighbours: Neighbours,
-    endpoint: Endpoint,
+    endpoint: Server,
     interface: Interface,
     form: Callable[[str, dict[str, Any]], dict[str, Any]],
     path: str,
@@ -189,7 +191,7 @@ def _name(tool: dict[str, Any]) -> str:
     ],
 )
 async def test_the_local_model_stands_in_for_an_endpoint_that_fails_and_nothing_is_asked_twice(
-    neighbours: Neighbours, endpoint: Endpoint, fault: tuple[int, Any]
+    neighbours: Neighbours, endpoint: Server, fault: tuple[int, Any]
 ) -> None:
     endpoint.answer = lambda number, request: fault
     run, endings = await answer(neighbours, endpoint)
@@ -198,7 +200,7 @@ async def test_the_local_model_stands_in_for_an_endpoint_that_fails_and_nothing_
     assert len(endpoint.requests) == 1
 
 
-async def test_the_local_model_stands_in_for_an_endpoint_that_hangs(neighbours: Neighbours, endpoint: Endpoint) -> None:
+async def test_the_local_model_stands_in_for_an_endpoint_that_hangs(neighbours: Neighbours, endpoint: Server) -> None:
     def hang(number: int, request: dict[str, Any]) -> tuple[int, Any]:
         endpoint.released.wait(20)
         return 500, {}
@@ -210,7 +212,7 @@ async def test_the_local_model_stands_in_for_an_endpoint_that_hangs(neighbours: 
 
 
 async def test_the_local_model_goes_on_where_an_endpoint_fails_in_the_middle_of_a_run(
-    neighbours: Neighbours, endpoint: Endpoint
+    neighbours: Neighbours, endpoint: Server
 ) -> None:
     endpoint.answer = lambda number, request: (200, chat_completion(*SCRIPT[number])) if number < 3 else (503, {})
     run, endings = await answer(neighbours, endpoint)
@@ -220,7 +222,7 @@ async def test_the_local_model_goes_on_where_an_endpoint_fails_in_the_middle_of_
     assert [told.method for told in neighbours.desk.told].count("TriageTicket") == 1
 
 
-async def test_an_endpoint_that_never_ends_is_ended_by_its_turns(neighbours: Neighbours, endpoint: Endpoint) -> None:
+async def test_an_endpoint_that_never_ends_is_ended_by_its_turns(neighbours: Neighbours, endpoint: Server) -> None:
     endpoint.answer = lambda number, request: (200, chat_completion("delete_customer", {}))
     run, [ending] = await answer(neighbours, endpoint)
     assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.AGENT_FAILED)
@@ -229,7 +231,7 @@ async def test_an_endpoint_that_never_ends_is_ended_by_its_turns(neighbours: Nei
     assert "A colleague from our support team" in ending.request.message
 
 
-async def test_a_reply_that_no_passage_supports_goes_to_a_person(neighbours: Neighbours, endpoint: Endpoint) -> None:
+async def test_a_reply_that_no_passage_supports_goes_to_a_person(neighbours: Neighbours, endpoint: Server) -> None:
     invented = ("send_response", {"body": "A reset link is valid for 24 hours.", "citations": [PASSAGE]})
     gives_up = ("escalate_to_human", {"reason": "other", "summary": "It was refused."})
     script = (*SCRIPT[:3], invented, gives_up)
@@ -240,7 +242,7 @@ async def test_a_reply_that_no_passage_supports_goes_to_a_person(neighbours: Nei
 
 
 async def test_what_the_customer_said_is_sent_as_data_inside_one_json_document(
-    neighbours: Neighbours, endpoint: Endpoint
+    neighbours: Neighbours, endpoint: Server
 ) -> None:
     endpoint.answer = lambda number, request: (200, chat_completion(*SCRIPT[number]))
     await answer(neighbours, endpoint)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import openai
-from agents import Model
+from pydantic import SecretStr
 
 from agent.api import AgentApi
 from agent.clients import SAFE_TO_REPEAT, Desk, Knowledge
 from agent.consumers import on_message_filed
 from agent.model import Burst
-from agent.operations import Answers, Policies, Records
+from agent.operations import Answers, Costs, Policies, Records, Replays
 from agent.settings import Settings
 from agent.thinking import local_rules, rules
 from agent.thinking.case import Limits
 from agent.thinking.instructions import instructions
 from agent.thinking.local_rules import LocalRulesModel, Thresholds
-from agent.thinking.models import Models, endpoint_model
+from agent.thinking.models import Interface, Models, Patience, endpoint_model
+from agent.thinking.spending import MICROS, Spending
 from agent.thinking.thinker import Budget, Thinker
+from agent.thinking.tracing import trace_runs
 from fte import descriptors
 from fte.access import ACCESS
 from fte.agent.v1 import agent_service_pb2
@@ -29,9 +34,12 @@ from meshkit.outbox import Outbox
 from meshkit.pages import PageTokens
 from meshkit.server import Door
 from meshkit.service import Service
+from meshkit.timers import Timer
 
 # Beside its thinking, a run reads the conversation before and, when it was overtaken, again after.
 _CALLS_AROUND_A_RUN = 4
+# How late a replica learns what the others have spent.
+_COSTS_SECONDS = 5.0
 
 
 def build(settings: Settings) -> Service:
@@ -54,26 +62,26 @@ def build(settings: Settings) -> Service:
             (settings.knowledge_address, "/fte.knowledge.v1."),
         )
     )
-    client = _endpoint(settings)
-    answers = Answers(
-        outbox,
-        clock,
-        Desk(tickets),
-        Knowledge(knowledge),
-        Thinker(
-            models(settings, client),
-            Budget(turns=settings.run_turns_max, seconds=settings.run_seconds),
-            runs_max=settings.runs_max,
-            instructions=instructions(categories=settings.categories, words_max=settings.reply_words_max),
-        ),
-        Policies(rules.load()),
-        Limits(
-            searches_max=settings.searches_max,
-            reply_words_max=settings.reply_words_max,
-            coverage_min=settings.grounding_coverage_min,
-            categories=settings.categories,
-        ),
+    asked = endpoints(settings)
+    spending = Spending(round(settings.daily_budget_dollars * MICROS), clock)
+    costs = Costs(database, spending, clock)
+    desk, library = Desk(tickets), Knowledge(knowledge)
+    answering = models(settings, asked, spending)
+    budget = Budget(settings.run_turns_max, settings.run_seconds, settings.openai_output_tokens_max)
+    told = instructions(categories=settings.categories, words_max=settings.reply_words_max)
+    policies = Policies(rules.load())
+    limits = Limits(
+        searches_max=settings.searches_max,
+        reply_words_max=settings.reply_words_max,
+        coverage_min=settings.grounding_coverage_min,
+        categories=settings.categories,
     )
+    is_traced = settings.otel_exporter_otlp_endpoint is not None
+    if is_traced:
+        trace_runs()
+    thinker = Thinker(answering, budget, runs_max=settings.runs_max, instructions=told, traced=is_traced)
+    answers = Answers(outbox, clock, desk, library, thinker, policies, limits, costs)
+    replays = Replays(database, clock, desk, library, answering, budget, told, policies, limits, costs)
     return Service(
         name="agent",
         settings=settings,
@@ -83,7 +91,7 @@ def build(settings: Settings) -> Service:
             Door(
                 add_AgentServiceServicer_to_server,
                 # Policies have no door yet: those methods answer UNIMPLEMENTED.
-                AgentApi(Records(database), PageTokens(settings.page_token_key)),  # type: ignore[abstract]
+                AgentApi(Records(database), replays, costs, PageTokens(settings.page_token_key)),  # type: ignore[abstract]
                 agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"],
             )
         ],
@@ -99,28 +107,60 @@ def build(settings: Settings) -> Service:
                 prepare_timeout_seconds=settings.run_seconds + _CALLS_AROUND_A_RUN * settings.neighbour_seconds,
             )
         ],
-        resources=[tickets, knowledge, *([] if client is None else [client])],
+        timers=[Timer("costs", _COSTS_SECONDS, costs.look)],
+        on_start=[costs.look],
+        resources=[tickets, knowledge, *(each.client for each in asked)],
     )
 
 
-def models(settings: Settings, client: openai.AsyncOpenAI | None) -> Models:
-    """The models of the settings: the endpoint first where there is one, the local rules always."""
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model of an OpenAI-compatible endpoint, and how it is reached."""
+
+    model: str
+    client: openai.AsyncOpenAI
+    interface: Interface
+
+
+def models(settings: Settings, endpoints: Sequence[Endpoint], spending: Spending | None = None) -> Models:
+    """The models in the order in which they are asked: those of the endpoints, and the local rules."""
     local = LocalRulesModel(Thresholds(fit_min=settings.local_fit_min, words_max=settings.local_words_max))
-    chain: list[tuple[str, Model]] = [(local_rules.NAME, local)]
-    if client is not None:
-        chain.insert(0, (settings.openai_model, endpoint_model(settings.openai_model, client, settings.openai_api)))
-    return Models(chain, call_seconds=settings.openai_seconds)
+    chain = [(each.model, endpoint_model(each.model, each.client, each.interface)) for each in endpoints]
+    return Models(
+        [*chain, (local_rules.NAME, local)],
+        patience=Patience(
+            call_seconds=settings.openai_seconds,
+            retries=settings.openai_retries,
+            failures_max=settings.model_breaker_failures,
+            shut_seconds=settings.model_breaker_seconds,
+            run_tokens_max=settings.run_tokens_max,
+        ),
+        prices=settings.model_prices,
+        spending=spending,
+    )
 
 
-def _endpoint(settings: Settings) -> openai.AsyncOpenAI | None:
+def endpoints(settings: Settings) -> list[Endpoint]:
+    """The endpoints that are set, in the order in which they are asked: none, one, or two."""
+    found = []
     key, base_url = settings.openai_api_key, settings.openai_base_url
-    if key is None and base_url is None:
-        return None
+    if key is not None or base_url is not None:
+        found.append(Endpoint(settings.openai_model, _client(key, base_url, settings), settings.openai_api))
+    if settings.openai_fallback_model:
+        if settings.openai_fallback_base_url is not None:
+            # The first one's key is shown to nobody else.
+            key, base_url = None, settings.openai_fallback_base_url
+        client = _client(settings.openai_fallback_api_key or key, base_url, settings)
+        found.append(Endpoint(settings.openai_fallback_model, client, settings.openai_fallback_api))
+    return found
+
+
+def _client(key: SecretStr | None, base_url: str | None, settings: Settings) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(
         # Endpoints of one's own often ask for no key, but the client insists on one.
         api_key="none" if key is None else key.get_secret_value(),
         base_url=base_url or "https://api.openai.com/v1",
-        # A retry would spend the run's budget where the local model can already answer.
+        # Attempts are counted and timed where the run's budget is known.
         max_retries=0,
         timeout=settings.openai_seconds,
     )

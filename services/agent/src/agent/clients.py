@@ -16,12 +16,14 @@ from fte.knowledge.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
 from fte.tickets.v1 import tickets_service_pb2
 from fte.tickets.v1.error_reason_pb2 import ErrorReason
 from fte.tickets.v1.tickets_service_pb2_grpc import TicketsServiceStub
+from meshkit import crashpoints
 from meshkit.errors import reason_name
 from meshkit.status import from_rpc_error
 
 SAFE_TO_REPEAT: Final = frozenset(
     {
         "/fte.tickets.v1.TicketsService/GetConversation",
+        "/fte.tickets.v1.TicketsService/ListConversations",
         "/fte.tickets.v1.TicketsService/ListCustomerHistory",
         # The three commands: the desk answers a repeat with what already is.
         "/fte.tickets.v1.TicketsService/TriageTicket",
@@ -61,17 +63,25 @@ class Desk:
         request = tickets_service_pb2.GetConversationRequest(name=name)
         return wire.conversation_from_wire(await _answer("tickets", self._stub.GetConversation(request)))
 
+    async def newest_conversations(self, limit: int) -> tuple[uuid.UUID, ...]:
+        """Returns the conversations that began last, newest first: `limit` at most, and of those no more than 200."""
+        request = tickets_service_pb2.ListConversationsRequest(page_size=limit)
+        answer = await _answer("tickets", self._stub.ListConversations(request))
+        return tuple(wire.CONVERSATIONS.parse(conversation.name) for conversation in answer.conversations)
+
     async def history(self, ticket_id: uuid.UUID) -> History:
         """Returns what the ticket's customer asked before, as far as the desk lets us see it."""
         request = tickets_service_pb2.ListCustomerHistoryRequest(
             ticket=wire.TICKETS.format(ticket_id), page_size=_HISTORY_MAX
         )
         answer = await _answer("tickets", self._stub.ListCustomerHistory(request))
+        crashpoints.reached("agent.after_history")
         return History(tuple(map(wire.earlier_ticket_from_wire, answer.tickets)), answer.withheld)
 
     async def triage(self, ticket_id: uuid.UUID, triage: Triage) -> None:
         """Sorts the ticket and opens it; changes nothing when it is past that."""
         await _answer("tickets", self._stub.TriageTicket(wire.triage_to_wire(ticket_id, triage)))
+        crashpoints.reached("agent.after_triage")
 
     async def reply(self, reply: Reply) -> uuid.UUID:
         """Says the reply, once however often it is asked for, and returns the id of the message that it became.
@@ -79,6 +89,7 @@ class Desk:
         Raises NothingOwed when the desk wants no reply any more.
         """
         said = await _answer("tickets", self._stub.CreateMessage(wire.reply_to_wire(reply)))
+        crashpoints.reached("agent.after_reply")
         return wire.MESSAGES.parse(said.name)
 
     async def escalate(self, escalation: Escalation) -> Reason:
@@ -88,6 +99,7 @@ class Desk:
         Raises NothingOwed when the desk wants no ending any more.
         """
         ticket = await _answer("tickets", self._stub.EscalateTicket(wire.escalation_to_wire(escalation)))
+        crashpoints.reached("agent.after_escalate")
         return wire.reason_from_wire(ticket.escalation.reason) or escalation.reason
 
 
@@ -101,6 +113,7 @@ class Knowledge:
         """Returns the passages that answer the question best, best first."""
         request = knowledge_service_pb2.SearchPassagesRequest(query=query[:_QUERY_CHARACTERS_MAX])
         answer = await _answer("knowledge", self._stub.SearchPassages(request))
+        crashpoints.reached("agent.after_search")
         return tuple(map(wire.passage_from_wire, answer.matches))
 
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 from agent.model import (
     Author,
     Conversation,
+    CostReport,
+    Difference,
     EarlierTicket,
     Ending,
     Escalation,
@@ -14,14 +16,17 @@ from agent.model import (
     Passage,
     Priority,
     Reason,
+    Replayed,
     Reply,
     Run,
     Step,
+    Terms,
     Ticket,
     TicketState,
     Triage,
+    Usage,
 )
-from fte.agent.v1 import agent_events_pb2, run_pb2
+from fte.agent.v1 import agent_events_pb2, agent_service_pb2, run_pb2
 from fte.channels.v1 import message_pb2
 from fte.knowledge.v1 import knowledge_service_pb2
 from fte.tickets.v1 import ticket_pb2, tickets_events_pb2, tickets_service_pb2
@@ -164,6 +169,31 @@ def run_to_wire(run: Run) -> run_pb2.Run:
         steps=[_step_to_wire(step) for step in run.steps],
         start_time=timestamp(run.start_time),
         end_time=timestamp(run.end_time),
+        usage=usage_to_wire(run.usage),
+    )
+
+
+def usage_to_wire(usage: Usage) -> run_pb2.Usage:
+    """What models read, wrote and cost."""
+    return run_pb2.Usage(
+        requests=usage.requests,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_micros=usage.cost_micros,
+    )
+
+
+def explanation_to_wire(run: Run) -> agent_service_pb2.ExplainReplyResponse:
+    """What the reply of a run stands on."""
+    return agent_service_pb2.ExplainReplyResponse(
+        run=RUNS.format(run.filed.run_id),
+        model=run.model,
+        policy_version=run.policy_version,
+        instructions_version=run.instructions_version,
+        sentences=[
+            run_pb2.ExplainedSentence(text=each.text, passage=each.passage, heading=each.heading, quote=each.quote)
+            for each in run.sentences
+        ],
     )
 
 
@@ -176,6 +206,7 @@ def run_finished_to_wire(run: Run) -> agent_events_pb2.RunFinished:
         escalation_reason=reason_to_wire(run.reason),
         model=run.model,
         end_time=timestamp(run.end_time),
+        usage=usage_to_wire(run.usage),
     )
     # The machine's clock may be set back while a run thinks; a duration is never below zero.
     event.duration.FromTimedelta(max(run.end_time - run.start_time, timedelta()))
@@ -215,3 +246,53 @@ def _ending_to_wire(ending: Ending) -> run_pb2.Ending.ValueType:
 
 def _step_to_wire(step: Step) -> run_pb2.Step:
     return run_pb2.Step(name=step.name, outcome=step.outcome, facts=step.facts, duration_ms=step.duration_ms)
+
+
+def terms_from_wire(request: agent_service_pb2.ReplayConversationsRequest) -> Terms:
+    """How past conversations are to be run again."""
+    return Terms(
+        policy_version=request.policy.removeprefix("policies/"),
+        policy_content=request.policy_content,
+        instructions=request.instructions,
+        model=request.model,
+    )
+
+
+def replayed_to_wire(replayed: Replayed) -> agent_service_pb2.ReplayConversationsResponse:
+    """What would be different."""
+    return agent_service_pb2.ReplayConversationsResponse(
+        replayed=replayed.count,
+        differences=[_difference_to_wire(each) for each in replayed.differences],
+        usage=usage_to_wire(replayed.usage),
+    )
+
+
+def costs_to_wire(report: CostReport) -> agent_service_pb2.GetCostsResponse:
+    """What the models cost."""
+    return agent_service_pb2.GetCostsResponse(
+        days=[
+            run_pb2.DailyCost(
+                date=each.day.isoformat(), model=each.model, runs=each.runs, usage=usage_to_wire(each.usage)
+            )
+            for each in report.days
+        ],
+        mean_run_cost_micros=report.mean_run_micros,
+        year_cost_micros=report.year_micros,
+        daily_budget_micros=report.daily_budget_micros,
+        spent_today_micros=report.spent_today_micros,
+    )
+
+
+def _difference_to_wire(difference: Difference) -> run_pb2.ReplayDifference:
+    before = difference.ending_before
+    return run_pb2.ReplayDifference(
+        conversation=CONVERSATIONS.format(difference.conversation_id),
+        run="" if difference.run_id is None else RUNS.format(difference.run_id),
+        ending_before=run_pb2.ENDING_UNSPECIFIED if before is None else _ending_to_wire(before),
+        ending_after=_ending_to_wire(difference.ending_after),
+        reason_before=reason_to_wire(difference.reason_before),
+        reason_after=reason_to_wire(difference.reason_after),
+        passages_lost=difference.passages_lost,
+        passages_gained=difference.passages_gained,
+        text_after=difference.text_after,
+    )

@@ -1,7 +1,9 @@
 """What the agent does: one file for each thing."""
 
 from agent.operations.answer import Answers
+from agent.operations.costs import Costs
 from agent.operations.policies import Policies
 from agent.operations.records import Records
+from agent.operations.replay import Replays
 
-__all__ = ["Answers", "Policies", "Records"]
+__all__ = ["Answers", "Costs", "Policies", "Records", "Replays"]

@@ -1,14 +1,19 @@
 """Thinking about a filed message, and the record of it."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from datetime import datetime
 
 from agent import events, store
 from agent.clients import Desk, Knowledge
-from agent.model import Conversation, Ending, Filed, Outcome, Reason, Run
+from agent.model import Conversation, Ending, Filed, Outcome, Reason, Run, Usage
+from agent.operations.costs import Costs
 from agent.operations.policies import Policies
 from agent.thinking import instructions
 from agent.thinking.case import Case, Limits
 from agent.thinking.thinker import Thinker
+from meshkit import crashpoints
 from meshkit.clock import Clock
 from meshkit.database import Connection
 from meshkit.outbox import Outbox
@@ -26,6 +31,7 @@ class Answers:
         thinker: Thinker,
         policies: Policies,
         limits: Limits,
+        costs: Costs,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -34,6 +40,7 @@ class Answers:
         self._thinker = thinker
         self._policies = policies
         self._limits = limits
+        self._costs = costs
 
     async def answer(self, filed: Filed) -> Run:
         """Gives a filed message its one ending at the desk, unless none is owed, and returns the record of the run.
@@ -43,31 +50,45 @@ class Answers:
         """
         began = self._clock.now()
         conversation = await self._desk.conversation(filed.conversation_id)
-        case = Case(
-            filed, conversation, self._desk, self._knowledge, self._policies.current(), self._limits, self._clock
-        )
+        policy = self._policies.current()
+        case = Case(filed, conversation, self._desk, self._knowledge, policy, self._limits, self._clock)
+        model = self._thinker.models.for_run()
         ended = conversation.ended_by(filed.run_id)
         skipped = conversation.skipped_because(filed)
-        model = ""
         if ended is not None:
             case.note("desk", Outcome.OK, {"ended": "before"})
         elif skipped is not None:
             case.note("desk", Outcome.OK, {"skipped": skipped})
         else:
-            model = await self._thinker.think(case)
+            try:
+                await self._thinker.think(case, model)
+            except Exception:
+                # The event is tried again as a whole; what this attempt has cost is spent all the same.
+                await self._costs.record_attempt(filed.run_id, model.usages)
+                raise
             ended = case.progress.ending
             if case.overtaken:
                 # Our own command may have arrived although its answer did not: only the desk knows.
                 conversation = await self._desk.conversation(filed.conversation_id)
                 ended = conversation.ended_by(filed.run_id)
-        return self._record(case, conversation, ended or Ending.SKIPPED, model, began)
+        crashpoints.reached("agent.before_record")
+        return self._record(case, conversation, ended or Ending.SKIPPED, model.answered_by, model.usages, began)
 
     async def record_run(self, connection: Connection, run: Run) -> None:
         """Keeps the record of a run and publishes that it is finished, in the connection's transaction."""
         if await store.add_run(connection, run):
             await self._outbox.publish(connection, events.run_finished(run))
+            self._costs.recorded_on_commit(run.usages)
 
-    def _record(self, case: Case, conversation: Conversation, ending: Ending, model: str, began: datetime) -> Run:
+    def _record(
+        self,
+        case: Case,
+        conversation: Conversation,
+        ending: Ending,
+        model: str,
+        usages: Mapping[str, Usage],
+        began: datetime,
+    ) -> Run:
         reason: Reason | None = None
         if ending is Ending.ESCALATED:
             reason = case.progress.reason or conversation.ticket.escalation_reason or Reason.OTHER
@@ -81,4 +102,7 @@ class Answers:
             start_time=began,
             end_time=self._clock.now(),
             steps=tuple(case.steps),
+            usages=dict(usages),
+            reply_id=(case.reply_id or conversation.reply_of(case.filed.run_id)) if ending is Ending.REPLIED else None,
+            sentences=case.sentences if ending is Ending.REPLIED else (),
         )

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 
 from agent import store
-from agent.errors import RunNotFound
+from agent.errors import ReplyNotFound, RunNotFound
 from agent.model import Ending, Run
 from meshkit.database import Database
 
@@ -21,6 +21,14 @@ class Records:
             run = await store.get_run(connection, run_id)
         if run is None:
             raise RunNotFound(run_id)
+        return run
+
+    async def explain_reply(self, message_id: uuid.UUID) -> Run:
+        """Returns the run that wrote a message, with the sentences of it. Raises ReplyNotFound."""
+        async with self._database.connection() as connection:
+            run = await store.find_run_of_reply(connection, message_id)
+        if run is None:
+            raise ReplyNotFound(message_id)
         return run
 
     async def list_runs(

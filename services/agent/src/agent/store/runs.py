@@ -1,4 +1,4 @@
-"""Runs and their steps."""
+"""Runs, their steps, and the sentences of their replies."""
 
 import json
 import uuid
@@ -6,11 +6,10 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from agent.model import Ending, Filed, Outcome, Reason, Run, Step
-from meshkit import sql
+from agent.model import Ending, Filed, Outcome, Reason, Run, Sentence, Step, Usage
+from agent.store.queries import QUERIES
+from agent.store.usages import add_usages
 from meshkit.database import Connection
-
-QUERIES = sql.load("agent")
 
 
 async def add_run(connection: Connection, run: Run) -> bool:
@@ -30,6 +29,7 @@ async def add_run(connection: Connection, run: Run) -> bool:
         run.instructions_version,
         run.start_time,
         run.end_time,
+        run.reply_id,
     )
     if added is None:
         return False
@@ -42,16 +42,39 @@ async def add_run(connection: Connection, run: Run) -> bool:
             [json.dumps(dict(step.facts)) for step in run.steps],
             [step.duration_ms for step in run.steps],
         )
+    if run.sentences:
+        await connection.execute(
+            QUERIES.add_sentences,
+            filed.run_id,
+            [sentence.text for sentence in run.sentences],
+            [sentence.passage for sentence in run.sentences],
+            [sentence.heading for sentence in run.sentences],
+            [sentence.quote for sentence in run.sentences],
+        )
+    await add_usages(connection, filed.run_id, run.usages, run.end_time)
     return True
 
 
 async def get_run(connection: Connection, run_id: uuid.UUID) -> Run | None:
-    """Returns one run with its steps."""
+    """Returns one run with its steps and sentences."""
     row = await connection.fetchrow(QUERIES.get_run, run_id)
     if row is None:
         return None
     steps = await connection.fetch(QUERIES.list_steps, run_id)
-    return _run(row, tuple(map(_step, steps)))
+    sentences = await connection.fetch(QUERIES.list_sentences, run_id)
+    return _run(row, tuple(map(_step, steps)), tuple(Sentence(**sentence) for sentence in sentences))
+
+
+async def find_run_of_reply(connection: Connection, reply_id: uuid.UUID) -> Run | None:
+    """Returns the run that wrote a message of the desk."""
+    run_id = await connection.fetchval(QUERIES.find_run_of_reply, reply_id)
+    return None if run_id is None else await get_run(connection, run_id)
+
+
+async def find_run_of_conversation(connection: Connection, conversation_id: uuid.UUID) -> Run | None:
+    """Returns the run that answered a conversation last, or called a person."""
+    run_id = await connection.fetchval(QUERIES.find_run_of_conversation, conversation_id)
+    return None if run_id is None else await get_run(connection, run_id)
 
 
 async def list_runs(
@@ -71,7 +94,7 @@ async def list_runs(
     return [_run(row) for row in rows]
 
 
-def _run(row: Record, steps: tuple[Step, ...] = ()) -> Run:
+def _run(row: Record, steps: tuple[Step, ...] = (), sentences: tuple[Sentence, ...] = ()) -> Run:
     reason = row["escalation_reason"]
     return Run(
         filed=Filed(
@@ -89,6 +112,9 @@ def _run(row: Record, steps: tuple[Step, ...] = ()) -> Run:
         start_time=row["start_time"],
         end_time=row["end_time"],
         steps=steps,
+        usages={model: Usage(*used) for model, used in json.loads(row["usages"] or "{}").items()},
+        reply_id=row["reply_id"],
+        sentences=sentences,
     )
 
 

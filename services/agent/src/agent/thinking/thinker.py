@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import agents
@@ -51,34 +51,39 @@ _MODEL_SETTINGS: Final = ModelSettings(
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a run may spend: `turns` answers of its model, and `seconds` in all."""
+    """What a run may spend: `turns` answers of its model, each of at most `output_tokens`, and `seconds` in all."""
 
     turns: int
     seconds: float
+    output_tokens: int | None = None
 
 
 class Thinker:
     """Brings cases to their ending, at most `runs_max` at once."""
 
-    def __init__(self, models: Models, budget: Budget, *, runs_max: int, instructions: str) -> None:
-        self._models = models
+    def __init__(
+        self, models: Models, budget: Budget, *, runs_max: int, instructions: str, traced: bool = False
+    ) -> None:
+        self.models = models
         self._budget = budget
         self._instructions = instructions
+        self._settings = replace(_MODEL_SETTINGS, max_tokens=budget.output_tokens)
+        self._config = replace(_RUN_CONFIG, tracing_disabled=not traced)
         self._runs = asyncio.Semaphore(runs_max)
 
-    async def think(self, case: Case) -> str:
+    async def think(self, case: Case, model: RunModel | None = None) -> str:
         """Brings the case to its ending. Returns the name of the model that answered last, empty when none was asked.
 
+        Whoever gives the `model`, from `models.for_run()`, can read from it what was used, whatever becomes of the run.
         Raises a Failure when a neighbour was away, and there is no ending yet: the event has to be tried again.
         """
         async with self._runs:
             # Being overtaken is no failure: the case says so, and the desk wants no ending of ours any more.
             with contextlib.suppress(NothingOwed):
                 await case.judge_by_rules()
-            return "" if case.progress.over else await self._ask_model(case)
+            return "" if case.progress.over else await self._ask_model(case, model or self.models.for_run())
 
-    async def _ask_model(self, case: Case) -> str:
-        model = self._models.for_run()
+    async def _ask_model(self, case: Case, model: RunModel) -> str:
         summary = "The model ended its work without a decision."
         try:
             async with asyncio.timeout(self._budget.seconds):
@@ -102,7 +107,7 @@ class Thinker:
             name="customer-success",
             instructions=self._instructions,
             model=model,
-            model_settings=_MODEL_SETTINGS,
+            model_settings=self._settings,
             tools=sdk_tools(),
             tool_use_behavior=_stop_when_over,
             # The choice stays "required" after a call; by default the SDK lets the model end with free text.
@@ -113,7 +118,7 @@ class Thinker:
             document(case.conversation),
             context=case,
             max_turns=self._budget.turns,
-            run_config=_RUN_CONFIG,
+            run_config=self._config,
             error_handlers=_ERROR_HANDLERS,
         )
 

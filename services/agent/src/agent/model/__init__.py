@@ -1,0 +1,62 @@
+"""What the agent knows and decides, without any transport: conversations, runs, and which tool may be used when."""
+
+from agent.model.conversation import (
+    Burst,
+    Conversation,
+    EarlierTicket,
+    Escalation,
+    Filed,
+    History,
+    Message,
+    Passage,
+    Reply,
+    Ticket,
+    Triage,
+)
+from agent.model.progress import Progress
+from agent.model.records import (
+    STEPS_MAX,
+    CostReport,
+    DailyCost,
+    Difference,
+    Replayed,
+    Run,
+    Sentence,
+    Step,
+    Terms,
+    Usage,
+)
+from agent.model.vocabulary import Author, Ending, Outcome, Priority, Reason, TicketState, Tool, raised
+
+__all__ = [
+    "STEPS_MAX",
+    "Author",
+    "Burst",
+    "Conversation",
+    "CostReport",
+    "DailyCost",
+    "Difference",
+    "EarlierTicket",
+    "Ending",
+    "Escalation",
+    "Filed",
+    "History",
+    "Message",
+    "Outcome",
+    "Passage",
+    "Priority",
+    "Progress",
+    "Reason",
+    "Replayed",
+    "Reply",
+    "Run",
+    "Sentence",
+    "Step",
+    "Terms",
+    "Ticket",
+    "TicketState",
+    "Tool",
+    "Triage",
+    "Usage",
+    "raised",
+]
