@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 async def test_a_question_that_knowledge_answers_is_answered_with_its_own_words_and_cited(
     neighbours: Neighbours,
 ) -> None:
-    filed = neighbours.desk.file("Hello,\n\nhow do I reset my password?\n\nKind regards", subject="Password")
+    question = "Hello,\n\nhow do I reset my password?\n\nKind regards"
+    filed = neighbours.desk.file(question, subject="Password", verified=True)
     run = await neighbours.answers().answer(filed)
     assert run.ending is Ending.REPLIED
     assert run.model == NAME
@@ -67,11 +68,18 @@ async def test_a_message_in_another_language_gets_its_kind_words_in_that_languag
     assert "Vielen Dank" in neighbours.desk.endings(filed)[0].request.message
 
 
-async def test_the_history_of_an_unverified_sender_stays_with_the_desk(neighbours: Neighbours) -> None:
+async def test_the_history_of_an_unverified_sender_is_not_even_asked_for(neighbours: Neighbours) -> None:
     filed = neighbours.desk.file("How do I reset my password?")
     run = await neighbours.answers().answer(filed)
-    [step] = [step for step in run.steps if step.name == "get_customer_history"]
-    assert step.facts == {"tickets": "0", "withheld": "true"}
+    assert run.ending is Ending.REPLIED
+    assert [told.method for told in neighbours.desk.told] == ["GetConversation", "TriageTicket", "CreateMessage"]
+
+
+async def test_the_history_of_a_verified_sender_is_read_before_the_search(neighbours: Neighbours) -> None:
+    filed = neighbours.desk.file("How do I reset my password?", verified=True)
+    run = await neighbours.answers().answer(filed)
+    tools = [step.name for step in run.steps]
+    assert tools.index("get_customer_history") < tools.index("search_knowledge_base")
 
 
 @pytest.mark.parametrize("state", ["ESCALATED", "RESOLVED", "CLOSED"])
@@ -160,7 +168,7 @@ async def test_a_reply_whose_answer_was_lost_is_found_out_and_not_said_again(nei
 async def test_a_desk_that_is_away_makes_the_event_wait_and_not_the_customer_hear_of_it(
     neighbours: Neighbours, method: str
 ) -> None:
-    filed = neighbours.desk.file("How do I reset my password?")
+    filed = neighbours.desk.file("How do I reset my password?", verified=True)
     neighbours.desk.refuse[method] = Unavailable("away")
     answers = neighbours.answers()
     with pytest.raises(Unavailable):

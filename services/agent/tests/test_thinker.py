@@ -63,7 +63,7 @@ class Scripted(Model):
 
 
 async def run(neighbours: Neighbours, *turns: Sequence[Call], seconds: float = 5.0) -> tuple[Run, Filed]:
-    filed = neighbours.desk.file(QUESTION)
+    filed = neighbours.desk.file(QUESTION, verified=True)
     budget = Budget(turns=10, seconds=seconds)
     return await neighbours.answers(Scripted(*turns), budget=budget).answer(filed), filed
 

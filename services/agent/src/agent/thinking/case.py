@@ -31,16 +31,22 @@ from agent.model import (
     Step,
     Tool,
     Triage,
+    raised,
 )
-from agent.thinking import grounding
+from agent.thinking import courtesy, grounding
+from agent.thinking.handover import Handover
 from agent.thinking.rules import Policy
+from agent.thinking.sentences import hosts
+from agent.thinking.voice import Voice, in_voice, voice_of
+from agent.thinking.words import LISTS, language
 from meshkit.clock import Clock
 from meshkit.errors import Failure
 
 QUERY_CHARACTERS_MAX: Final = 500
-SUMMARY_CHARACTERS_MAX: Final = 2000
 _SUBJECT_CHARACTERS_MAX: Final = 200
 _REWRITES_MAX: Final = 1
+# Who has written so often without an ending waits no longer than need be.
+_MESSAGES_OF_THE_WAITING: Final = 3
 
 
 class Desk(Protocol):
@@ -68,8 +74,10 @@ class Limits:
 
     searches_max: int = 2
     reply_words_max: int = 300
-    coverage_min: float = 0.6
+    coverage_min: float = 0.67
     categories: tuple[str, ...] = ("general", "technical", "billing", "feedback", "bug_report")
+    # Whatever an article says: a reply sends nobody to another house.
+    hosts: tuple[str, ...] = ("techcorp.example",)
 
 
 @dataclass
@@ -90,12 +98,17 @@ class Case:
     reply_id: uuid.UUID | None = field(default=None, init=False)
     sentences: tuple[Sentence, ...] = field(default=(), init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _queries: list[str] = field(default_factory=list, init=False)
-    _triggers: list[str] = field(default_factory=list, init=False)
+    _handover: Handover = field(default_factory=Handover, init=False)
     _rewrites: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.progress = Progress(searches_max=self.limits.searches_max)
+        withheld = self.conversation.ticket.history_withheld
+        self.progress = Progress(searches_max=self.limits.searches_max, history_read=withheld)
+
+    @property
+    def voice(self) -> Voice:
+        """How a reply reads on this conversation's channel."""
+        return voice_of(self.conversation.channel)
 
     def note(self, name: str, outcome: Outcome, facts: Mapping[str, str], *, began: float | None = None) -> None:
         """Adds a step to the record. `facts` hold no customer's words."""
@@ -104,18 +117,34 @@ class Case:
             self.steps.append(Step(name, outcome, dict(facts), round(duration, 3)))
 
     async def judge_by_rules(self) -> None:
-        """Asks the rules before any model: what they find goes to a person."""
+        """Asks the rules before any model: what they find goes to a person, and what asks for nothing is closed."""
         began = self.clock.monotonic()
         findings = self.policy.findings(self.conversation.read_by_rules())
         if not findings:
             self.note("rules", Outcome.OK, {}, began=began)
+            await self._close_kindly()
             return
         first = findings[0]
-        self._triggers = [finding.rule for finding in findings]
-        self.note("rules", Outcome.OK, {"reason": first.reason, "rules": ",".join(self._triggers)}, began=began)
+        self._handover.rules = [finding.rule for finding in findings]
+        facts = {"reason": first.reason, "rules": ",".join(self._handover.rules)}
+        self.note("rules", Outcome.OK, facts, began=began)
         self.progress.must_escalate = first.reason
         await self.create_ticket(Triage(priority=first.priority))
         await self.escalate(first.reason, "A rule asks for a person; no model was asked.")
+
+    async def _close_kindly(self) -> None:
+        texts = self.conversation.unanswered()
+        kind = courtesy.courtesy(texts)
+        if kind is None:
+            return
+        self.progress.asks_nothing = True
+        await self.create_ticket(Triage())
+        async with self._turn(Tool.SEND_RESPONSE) as facts:
+            text = courtesy.closing(kind, texts)
+            self.reply_id = await self.desk.reply(Reply(self.filed, text, ()))
+            self.sentences = (Sentence(text),)
+            facts["courtesy"] = kind
+            self.progress.ending = Ending.REPLIED
 
     async def create_ticket(self, triage: Triage) -> None:
         """Sorts the ticket at the desk."""
@@ -124,9 +153,12 @@ class Case:
                 raise Rejected(f"category must be one of: {', '.join(self.limits.categories)}")
             subject = " ".join(triage.subject.split())[:_SUBJECT_CHARACTERS_MAX]
             printable = "".join(character for character in subject if character.isprintable())
-            await self.desk.triage(self.filed.ticket_id, Triage(printable, triage.category, triage.priority))
+            priority = triage.priority
+            if len(self.conversation.unanswered()) >= _MESSAGES_OF_THE_WAITING:
+                priority = raised(priority or self.conversation.ticket.priority)
+            await self.desk.triage(self.filed.ticket_id, Triage(printable, triage.category, priority))
             facts["category"] = triage.category
-            facts["priority"] = triage.priority or ""
+            facts["priority"] = priority or ""
             self.progress.triaged = True
 
     async def customer_history(self) -> History:
@@ -136,6 +168,7 @@ class Case:
             facts["tickets"] = str(len(history.tickets))
             facts["withheld"] = str(history.withheld).lower()
             self.progress.history_read = True
+            self._handover.history = history
             return history
 
     async def search(self, query: str) -> Sequence[Passage]:
@@ -147,40 +180,83 @@ class Case:
             # Counted before it is asked: a search that fails is not free either.
             self.progress.searches += 1
             passages = await self.knowledge.search(asked)
-            self._queries.append(asked)
+            self._handover.queries.append(asked)
             self.progress.found(tuple(passages))
             facts["attempt"] = str(self.progress.searches)
             facts["passages"] = " ".join(passage.name for passage in passages)
             facts["score"] = f"{max((passage.score for passage in passages), default=0.0):.2f}"
             return passages
 
-    async def reply(self, body: str, citations: Sequence[str]) -> None:
-        """Ends the run with a reply that stands on passages of this run. Raises Rejected for any other."""
+    async def reply(
+        self, body: str, citations: Sequence[str], quotes: Sequence[str] = (), *, leaves_open: bool = False
+    ) -> None:
+        """Ends the run with a reply that stands on passages of this run. Raises Rejected for any other.
+
+        `quotes` are the passages' own words, one for each sentence, for a body in another language than theirs. With
+        `leaves_open`, the customer is told that a part of the message has no answer here.
+        """
         async with self._turn(Tool.SEND_RESPONSE) as facts:
-            text = body.replace("\0", "").strip()
+            text = in_voice(body.replace("\0", ""), self.voice)
             if not citations or not set(citations) <= self.progress.passages.keys():
                 raise Rejected("citations must name passages that search_knowledge_base returned in this run")
             if not text:
                 raise Rejected("body must say something")
-            text, cited = self._supported(text)
-            words = len(text.split())
-            if words > self.limits.reply_words_max:
-                raise Rejected(f"body has {words} words; shorten it to {self.limits.reply_words_max} at most")
-            self.reply_id = await self.desk.reply(Reply(self.filed, text, cited))
-            facts["passages"] = " ".join(passage.name for passage in cited)
+            self._require_readable(text)
+            text, verdict = self._supported(text, quotes)
+            said = [
+                Sentence(each.text, p.name, p.heading, each.quote) for each in verdict.supported if (p := each.passage)
+            ]
+            if leaves_open:
+                said.append(Sentence(LISTS["closings"][language(text)]["open"]))
+                text = f"{text}{self.voice.paragraph}{said[-1].text}"
+            words = self._require_short(text)
+            self.reply_id = await self.desk.reply(Reply(self.filed, text, verdict.citations))
+            self.sentences = tuple(said)
+            facts["passages"] = " ".join(passage.name for passage in verdict.citations)
             facts["words"] = str(words)
+            if leaves_open:
+                facts["leaves_open"] = "true"
             self.progress.ending = Ending.REPLIED
 
-    async def escalate(self, reason: Reason, summary: str) -> None:
-        """Ends the run by calling a person and telling the customer so."""
+    def _require_readable(self, text: str) -> None:
+        asked = language("\n".join(self.conversation.unanswered()))
+        if asked != grounding.KNOWLEDGE_LANGUAGE and language(text) != asked:
+            raise Rejected("body must be in the customer's language, with quotes; otherwise call escalate_to_human")
+        own = self.limits.hosts
+        if strange := {
+            host for host in hosts(text) if host not in own and not host.endswith(tuple(f".{h}" for h in own))
+        }:
+            self.progress.must_escalate = Reason.ANSWER_UNSUPPORTED
+            raise Rejected(f"{len(strange)} address of another house in body; call escalate_to_human")
+
+    def _require_short(self, text: str) -> int:
+        words, words_max = len(text.split()), min(self.limits.reply_words_max, self.voice.words)
+        if words > words_max:
+            raise Rejected(f"body has {words} words; shorten it to {words_max} at most")
+        if len(text) > self.voice.characters:
+            raise Rejected(f"body has {len(text)} characters; shorten it to {self.voice.characters_wanted} if possible")
+        return words
+
+    async def escalate(self, reason: Reason, summary: str, draft: str = "") -> None:
+        """Ends the run by calling a person and telling the customer so; `draft` is for that person to start from."""
         async with self._turn(Tool.ESCALATE_TO_HUMAN) as facts:
             # What code has found weighs more than what a model says.
             decided = self.progress.must_escalate or reason
             message = self.policy.kind_words(decided, self.conversation.unanswered())
-            standing = await self.desk.escalate(Escalation(self.filed, decided, self._summary(summary), message))
+            self._suggest(draft)
+            case = self._handover.summary(summary, self.conversation, self.progress.passages.values())
+            standing = await self.desk.escalate(Escalation(self.filed, decided, case, message))
             facts["reason"] = standing
+            facts["draft"] = str(bool(self._handover.draft)).lower()
             self.progress.ending = Ending.ESCALATED
             self.progress.reason = standing
+
+    def _suggest(self, draft: str) -> None:
+        """Keeps of a draft what the passages support: a person in a hurry may send it as it stands."""
+        if draft and self.progress.passages:
+            text = in_voice(draft.replace("\0", ""), self.voice)
+            verdict = grounding.check(text, self.progress.passages.values(), coverage_min=self.limits.coverage_min)
+            self._handover.draft = verdict.kept() or self._handover.draft
 
     async def finish(self, summary: str) -> None:
         """Ends a run that its model left without an ending: a person takes over. Does nothing when it is over."""
@@ -222,29 +298,21 @@ class Case:
         allowed = ", ".join(sorted(self.progress.allowed())) or "none: the run is over"
         return f"{tool} is not allowed now. Allowed: {allowed}"
 
-    def _supported(self, text: str) -> tuple[str, tuple[Passage, ...]]:
-        """The reply as far as the passages support it, and those passages. Raises Rejected when too little is left."""
+    def _supported(self, text: str, quotes: Sequence[str]) -> tuple[str, grounding.Verdict]:
+        """The reply as far as the passages support it, and on what. Raises Rejected when too little is left."""
         began = self.clock.monotonic()
-        verdict = grounding.check(text, self.progress.passages.values(), coverage_min=self.limits.coverage_min)
+        passages = self.progress.passages.values()
+        verdict = grounding.check(text, passages, coverage_min=self.limits.coverage_min, quotes=quotes)
         unsupported = len(verdict.unsupported)
         facts = {"sentences": str(sum(bool(s.text) for s in verdict.sentences)), "unsupported": str(unsupported)}
         if not unsupported and verdict.citations:
             self.note("grounding", Outcome.OK, facts, began=began)
-            return text, verdict.citations
+            return text, verdict
         self.note("grounding", Outcome.REJECTED, facts, began=began)
+        self._handover.draft = verdict.kept()
         rewritten = verdict.rewritten()
         if rewritten is not None and self._rewrites < _REWRITES_MAX:
             self._rewrites += 1
-            return rewritten, verdict.citations
+            return rewritten, verdict
         self.progress.must_escalate = Reason.ANSWER_UNSUPPORTED
         raise Rejected("the passages do not support this reply; call escalate_to_human")
-
-    def _summary(self, said: str) -> str:
-        parts = [said.replace("\0", "").strip()[:SUMMARY_CHARACTERS_MAX]]
-        if self._triggers:
-            parts.append("Rules: " + ", ".join(self._triggers))
-        if self._queries:
-            parts.append("Searched for: " + "; ".join(f"“{query}”" for query in self._queries))
-            best = sorted(self.progress.passages.values(), key=lambda passage: -passage.score)[:5]
-            parts.append("Found: " + ("; ".join(f"{p.heading} ({p.score:.2f})" for p in best) or "nothing"))
-        return "\n".join(part for part in parts if part)

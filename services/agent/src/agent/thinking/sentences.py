@@ -59,3 +59,27 @@ def exact(text: str) -> Iterator[str]:
         token = re.sub(r"\s", "", found).rstrip(".,:/-").casefold()
         # Other languages write the sign behind the amount.
         yield token[-1] + token[:-1] if token[-1] in "$€£" else token
+
+
+_ADDRESS: Final = re.compile(
+    r"(?:https?://|ftp://|www\.)(?:[^\s/@]*@)?(?P<link>[^\s/?#:)\"'>]+)"
+    r"|@(?P<mail>[\w-]+(?:\.[\w-]+)+)"
+    r"|\b(?P<bare>(?:[a-z0-9-]+\.)+(?:com|org|net|info|biz|io|dev|app|example|test|xyz|site|online|shop|top|[a-z]{2}))\b",
+    re.IGNORECASE,
+)
+_FILE_ENDINGS: Final = ("js", "ts", "py", "md", "sh", "gz")
+
+
+def hosts(text: str) -> set[str]:
+    """The hosts of all links and mail addresses in a text, in lower case."""
+    found: set[str] = set()
+    for match in _ADDRESS.finditer(_seen(text)):
+        host = (match["link"] or match["mail"] or match["bare"]).casefold().rstrip(".,;!")
+        if match["bare"] is None or host.rsplit(".", 1)[-1] not in _FILE_ENDINGS:
+            found.add(host)
+    return found
+
+
+def _seen(text: str) -> str:
+    """The text as a reader's program takes it: nothing invisible stands between the letters of an address."""
+    return "".join(character for character in normalised(text) if character.isprintable() or character.isspace())

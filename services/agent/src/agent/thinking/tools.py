@@ -132,14 +132,23 @@ async def search_knowledge_base(context: ToolContext[Case], query: str) -> str:
 
 
 @_tool(Tool.SEND_RESPONSE)
-async def send_response(context: ToolContext[Case], body: str, citations: list[str]) -> str:
+async def send_response(
+    context: ToolContext[Case],
+    body: str,
+    citations: list[str],
+    quotes: list[str] | None = None,
+    leaves_open: bool = False,
+) -> str:
     """Send the reply to the customer. Ends the run.
 
     Args:
         body: The answer, plain text, only what the passages say.
         citations: Ids of the passages it stands on.
+        quotes: For a body that is not in English: for each of its sentences, in order, the words of the passage
+            that it translates, copied exactly. Otherwise null.
+        leaves_open: true when the customer asked more than the passages answer; the customer is told so.
     """
-    await context.context.reply(body, citations)
+    await context.context.reply(body, citations, quotes or (), leaves_open=leaves_open)
     return json.dumps({"ended": "replied"})
 
 
@@ -159,14 +168,16 @@ async def escalate_to_human(
         "other",
     ],
     summary: str,
+    suggested_reply: str = "",
 ) -> str:
     """Hand the case to a person. Ends the run.
 
     Args:
         reason: Why a person is needed.
         summary: What was asked and tried, for that person.
+        suggested_reply: A draft that person may send, only what the passages say; empty without one.
     """
-    await context.context.escalate(Reason(reason.upper()), summary)
+    await context.context.escalate(Reason(reason.upper()), summary, suggested_reply)
     return json.dumps({"ended": "escalated"})
 
 
