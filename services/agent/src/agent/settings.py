@@ -53,7 +53,7 @@ class Settings(ServiceSettings):
     )
 
     grounding_coverage_min: Share = Field(
-        default=0.6, description="the share of a sentence's words that one passage must hold to support it"
+        default=0.67, description="the share of a sentence's words that one passage must hold to support it"
     )
     local_fit_min: Share = Field(
         default=0.59, description="how well a passage must fit the question before the local model answers from it"
