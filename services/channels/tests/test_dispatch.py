@@ -22,9 +22,9 @@ from services.channels.tests.scripted import (
 )
 from services.channels.tests.test_deliveries import apply
 
-from channels.model import Channel, Content, Reachability
+from channels.model import Channel, Content, DeliveryState, Reachability
 from channels.operations import send as sending
-from channels.providers.base import Refused
+from channels.providers.base import Accepted, Refused
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1.channels_events_pb2 import DeliveryChanged
 from fte.channels.v1.message_pb2 import (
@@ -365,3 +365,43 @@ async def test_sends_keep_the_providers_pace(start_channels: StartChannels) -> N
     async with dispatching(channels):
         await ended(channels, 6)
     assert asyncio.get_running_loop().time() - began >= 5 / 20
+
+
+@pytest.mark.parametrize("called", [DeliveryState.QUEUED, DeliveryState.CLAIMED])
+async def test_what_a_provider_has_is_never_sent_again_whatever_it_calls_that(
+    channels: Running, provider: Scripted, called: DeliveryState
+) -> None:
+    async def accept_as(provider: Scripted, parcel: Any) -> Accepted:
+        return Accepted(provider.take(parcel).id, state=called)
+
+    provider.script.append(accept_as)
+    await apply(channels, reply(channels))
+    async with dispatching(channels):
+        (sent,) = await ended(channels)
+    assert sent.state == DELIVERY_STATE_SENT
+    assert len(provider.taken) == 1
+
+
+async def test_two_messages_of_ours_are_never_one_of_the_providers(channels: Running, provider: Scripted) -> None:
+    async def answer_with_another(provider: Scripted, parcel: Any) -> Accepted:
+        return Accepted("SM1")
+
+    async with dispatching(channels):
+        await apply(channels, reply(channels))
+        await ended(channels)
+        provider.script.append(answer_with_another)
+        await apply(channels, reply(channels, "other"))
+        (_, doubtful) = await ended(channels, 2)
+    assert (doubtful.state, doubtful.failure_reason) == (DELIVERY_STATE_UNCERTAIN, "UNKNOWN_FATE")
+
+
+async def test_equal_words_said_twice_are_told_apart_by_the_ids_that_are_known(
+    channels: Running, provider: Scripted
+) -> None:
+    async with dispatching(channels):
+        await apply(channels, reply(channels))
+        await ended(channels)
+        provider.script.append(accept_then_reset)
+        await apply(channels, reply(channels))
+        await ended(channels, 2)
+    assert [parcel.known_ids for parcel in provider.looked_up] == [{"SM1"}]

@@ -14,7 +14,8 @@ from services.channels.tests.test_dispatch import QUICK
 from services.channels.tests.test_intake import intake, mailed
 
 from channels import store
-from channels.model import Channel, DeliveryKind, Reachability, Suppression
+from channels.model import Channel, Content, DeliveryKind, Reachability, Suppression
+from channels.providers.base import Letter
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1.message_pb2 import (
     CHANNEL_EMAIL,
@@ -178,3 +179,16 @@ async def test_a_mail_that_answers_a_forms_mail_goes_on_with_that_ticket(channel
     facts = {fact.provider_message_id: fact for fact in await channels.received()}
     assert (facts["SM1"].reference, facts["SM1"].opens_conversation) == (promise.reference, False)
     assert facts["SM2"].reference == facts["SM3"].reference == ""
+
+
+async def test_a_mail_that_cannot_be_composed_fails_instead_of_coming_back_for_ever(
+    channels: Running, provider: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(letter: Letter) -> list[Content]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(provider, "compose", stumble)
+    await (await channels.stub()).SubmitForm(form())
+    async with dispatching(channels):
+        (mail,) = await settled(channels, 1)
+    assert mail.failure_reason == "NOT_COMPOSED"

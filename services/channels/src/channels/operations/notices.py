@@ -11,12 +11,14 @@ from channels import model, store
 from channels.model import Delivery, DeliveryKind, DeliveryState, Outcome, Reply, SenderType
 from channels.operations.progress import Progress, refusal
 from channels.providers.base import Letter, Outside, Refused
+from meshkit import logs
 from meshkit.clock import Clock
 from meshkit.database import Connection
 from meshkit.ids import uuid7
 from meshkit.promises import StatusTokens
 
 RATE_CAP = "RATE_CAP"
+NOT_COMPOSED = "NOT_COMPOSED"
 
 
 class Notices:
@@ -71,6 +73,10 @@ class Notices:
                 after = delivery.in_parts(self._provider.compose(self._letter(delivery, correspondent)))
             except Refused as refused:
                 reason = refused.reason
+            except Exception as error:
+                # The same again for the same letter, so there is no use in another try.
+                logs.get().error("notice.not_composed", channel=delivery.channel, error=error)
+                reason = NOT_COMPOSED
         if reason is not None:
             after = delivery.after(Outcome(DeliveryState.FAILED, failure_reason=reason), self._clock.now())
         await store.insert_parts(connection, after)

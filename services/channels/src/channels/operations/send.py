@@ -46,6 +46,7 @@ PROVIDER_UNREACHABLE = "PROVIDER_UNREACHABLE"
 PROVIDER_BUSY = "PROVIDER_BUSY"
 CONTENT_EXPIRED = "CONTENT_EXPIRED"
 
+_AFTER_SEND = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED)
 # What a provider asks us to wait is believed up to here; a pause is no reason to keep a part for ever.
 _PAUSE_SECONDS_MAX = 300.0
 _BACKOFF_SECONDS = 1.0
@@ -240,7 +241,9 @@ class Sending:
                 outcome = Outcome(DeliveryState.UNCERTAIN, failure_reason=UNKNOWN_FATE)
                 await self._progress.move(connection, locked, _moved(locked, part, outcome, self._clock))
                 return False
-            outcome = Outcome(accepted.state, accepted.provider_message_id, accepted.failure_reason)
+            # Whatever a provider calls it: it has it, and it is not ours to send any more.
+            state = accepted.state if accepted.state in _AFTER_SEND else DeliveryState.SENT
+            outcome = Outcome(state, accepted.provider_message_id, accepted.failure_reason)
             after = _moved(locked, part, outcome, self._clock)
             if accepted.thread != NO_THREAD:
                 after = dataclasses.replace(after, sent_thread=accepted.thread)
