@@ -38,9 +38,14 @@ where address = $1 and walker = $2
 returning true;
 
 -- name: end_walk
--- Nobody reads it now. Was a push noted meanwhile that tells of more? $3: whether it was read to its end.
+-- Nobody reads it now. Was a push noted meanwhile that tells of more? $3: whether it was read to its end. $4: whether
+-- what pushes told of and the history does not show is let go of: anybody may repeat a push with another number in it.
 update mailboxes
-set walker = null, walk_until = null, walk_time = case when $3 then clock_timestamp() else walk_time end
+set
+    walker = null,
+    walk_until = null,
+    walk_time = case when $3 then clock_timestamp() else walk_time end,
+    hinted_history_id = case when $4 then least(hinted_history_id, history_id) else hinted_history_id end
 where address = $1 and walker = $2
 returning hinted_history_id > history_id;
 

@@ -144,6 +144,13 @@ async def test_a_hint_at_another_mailbox_changes_nothing(started: Walking) -> No
     assert (await started.state())["hinted_history_id"] == 0
 
 
+async def test_a_hint_at_what_never_comes_does_not_keep_the_walker_busy(started: Walking) -> None:
+    """Whoever repeats a push's token may write any number beside it."""
+    await started.walker.notice(Hint(OUR_ADDRESS, 2**63 - 1))
+    await started.walker.walk(idle_seconds=3600)
+    assert not await started.walker.walk(idle_seconds=3600)
+
+
 async def test_a_push_has_the_mail_filed_long_before_the_poll(started: Walking, google: Google) -> None:
     async with started.running() as walker:
         arrived = await google.arrive()

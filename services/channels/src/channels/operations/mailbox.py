@@ -95,11 +95,17 @@ class Mailbox:
             except Exception as error:
                 # Whatever it was, the walk begins again where it was: what cannot be read at all is given up singly.
                 failures += 1
-                asked = error.retry_after_seconds if isinstance(error, MailboxAway) else 0.0
+                away = error if isinstance(error, MailboxAway) else None
                 backoff = min(_PAUSE_SECONDS * 2 ** min(failures, 10), _PAUSE_SECONDS_MAX)
-                pause = max(asked, backoff * random.uniform(0.5, 1.0))
+                pause = max(away.retry_after_seconds if away else 0.0, backoff * random.uniform(0.5, 1.0))
                 WALKS.labels("failed").inc()
-                logs.get().warning("mailbox.walk_failed", attempts=failures, seconds=round(pause, 1), error=error)
+                logs.get().warning(
+                    "mailbox.walk_failed",
+                    reason=away.reason if away else "",
+                    attempts=failures,
+                    seconds=round(pause, 1),
+                    error=error,
+                )
                 await happened(self._stopping, pause)
                 continue
             await happened(self._woken, pause)
@@ -116,7 +122,7 @@ class Mailbox:
         MailboxAway, Unavailable.
         """
         await self._open()
-        for _ in range(_HASTENED_MAX):
+        for left in reversed(range(_HASTENED_MAX)):
             async with self._database.connection() as connection:
                 walk = await store.claim_walk(
                     connection,
@@ -128,7 +134,7 @@ class Mailbox:
                 )
             if walk is None:
                 return False
-            if not await self._walk(walk):
+            if not await self._walk(walk, last=left == 0):
                 break
             # Gmail's history may be a moment behind its own pushes.
             await happened(self._stopping, _HASTENED_SECONDS)
@@ -136,7 +142,7 @@ class Mailbox:
                 break
         return True
 
-    async def _walk(self, walk: store.Walk) -> bool:
+    async def _walk(self, walk: store.Walk, *, last: bool) -> bool:
         finished = False
         try:
             if walk.watched_seconds_ago is None or walk.watched_seconds_ago >= _WATCH_RENEWED_SECONDS:
@@ -148,7 +154,9 @@ class Mailbox:
                 finished = await self._list_all(walk)
         finally:
             async with self._database.connection() as connection:
-                more = await store.end_walk(connection, self._address, self._walker, finished=finished)
+                more = await store.end_walk(
+                    connection, self._address, self._walker, finished=finished, settled=finished and last
+                )
         if finished:
             WALKS.labels("finished").inc()
             READ_TIME.set(self._clock.now().timestamp())
@@ -167,7 +175,7 @@ class Mailbox:
             watched = await self._mails.watch()
         except MailboxAway as error:
             # Reading does not need it; the poll finds what no push tells, and the next walk asks again.
-            logs.get().warning("mailbox.watch_failed", error=error)
+            logs.get().warning("mailbox.watch_failed", reason=error.reason, error=error)
             return
         if watched:
             async with self._database.connection() as connection:

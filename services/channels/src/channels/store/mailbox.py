@@ -67,9 +67,9 @@ async def advance_walk(
     return await connection.fetchval(MAILBOX_QUERIES.advance_walk, address, walker, history_id, lease_seconds) is True
 
 
-async def end_walk(connection: Connection, address: str, walker: uuid.UUID, *, finished: bool) -> bool:
-    """Lets go of the mailbox; true when there is more to read at once."""
-    return await connection.fetchval(MAILBOX_QUERIES.end_walk, address, walker, finished) is True
+async def end_walk(connection: Connection, address: str, walker: uuid.UUID, *, finished: bool, settled: bool) -> bool:
+    """Lets go of the mailbox; true when there is more to read at once. `settled` lets go of hints at more, too."""
+    return await connection.fetchval(MAILBOX_QUERIES.end_walk, address, walker, finished, settled) is True
 
 
 async def note_watch(connection: Connection, address: str) -> None:

@@ -16,6 +16,7 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from googleapiclient.http import HttpRequest
 
+from channels.model import Condition
 from channels.providers.base import Throttled, Unclear, Unreachable
 from channels.providers.gmail.transport import Link, NotConnected, ResponseTooLarge
 from meshkit.settings import SettingsError
@@ -74,6 +75,12 @@ class GmailClient:
         self._threads = ThreadPoolExecutor(_LINKS_MAX, thread_name_prefix="gmail")
         self._free = asyncio.Semaphore(_LINKS_MAX)
         self._links: list[Link] = []
+        self._condition = Condition.OK
+
+    @property
+    def condition(self) -> Condition:
+        """Well, unless the last request got no sound answer."""
+        return self._condition
 
     async def call(self, call: Call, *, units: int, repeatable: bool = True) -> dict[str, Any]:
         """What Gmail answers. `units` is what the call costs by Gmail's quota page; sending is not `repeatable`.
@@ -81,39 +88,17 @@ class GmailClient:
         Raises Rejected, Throttled, Unreachable; Unclear when the request may have been handled and nobody knows;
         ResponseTooLarge.
         """
-        async with self._free:
-            await self._quota.acquire(units)
-            link = self._links.pop() if self._links else self._new_link()
-            performing = asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: link.perform(call(self._users), repeatable=repeatable)
-            )
-            sound = False
-            try:
-                async with asyncio.timeout(self._deadline_seconds):
-                    answer = await asyncio.shield(performing)
-                sound = True
-            except HttpError as error:
-                sound = True
-                raise _refusal(error) from error
-            except NotConnected as error:
-                raise Unreachable from error
-            except ResponseTooLarge as error:
-                if repeatable:
-                    raise
-                raise Unclear from error
-            except Exception as error:
-                # Interrupted, late, no JSON, or what the library stumbles over in an answer that is not Gmail's: the
-                # request was sent, and nobody knows what it did.
-                raise Unclear from error
-            finally:
-                if sound:
-                    self._links.append(link)
-                else:
-                    # Under a thread that still waits, as after the deadline: it must not keep its place.
-                    link.abort()
-                    performing.add_done_callback(lambda done: _let_go(done, link))
-        if not isinstance(answer, dict):
-            raise Unclear
+        try:
+            async with self._free:
+                await self._quota.acquire(units)
+                answer = await self._performed(call, repeatable=repeatable)
+        except (Unreachable, Unclear):
+            self._condition = Condition.DEGRADED
+            raise
+        except (Rejected, Throttled, ResponseTooLarge):
+            self._condition = Condition.OK
+            raise
+        self._condition = Condition.OK
         return answer
 
     def close(self) -> None:
@@ -121,6 +106,40 @@ class GmailClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
         while self._links:
             self._links.pop().close()
+
+    async def _performed(self, call: Call, *, repeatable: bool) -> dict[str, Any]:
+        link = self._links.pop() if self._links else self._new_link()
+        performing = asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: link.perform(call(self._users), repeatable=repeatable)
+        )
+        sound = False
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                answer = await asyncio.shield(performing)
+            sound = True
+        except HttpError as error:
+            sound = True
+            raise _refusal(error) from error
+        except NotConnected as error:
+            raise Unreachable from error
+        except ResponseTooLarge as error:
+            if repeatable:
+                raise
+            raise Unclear from error
+        except Exception as error:
+            # Interrupted, late, no JSON, or what the library stumbles over in an answer that is not Gmail's: the
+            # request was sent, and nobody knows what it did.
+            raise Unclear from error
+        finally:
+            if sound:
+                self._links.append(link)
+            else:
+                # Under a thread that still waits, as after the deadline: it must not keep its place.
+                link.abort()
+                performing.add_done_callback(lambda done: _let_go(done, link))
+        if not isinstance(answer, dict):
+            raise Unclear
+        return answer
 
     def _new_link(self) -> Link:
         return Link(_credentials(self._key, self._address), timeout_seconds=self._deadline_seconds)

@@ -26,15 +26,20 @@ _GET_UNITS = 5
 _WATCH_UNITS = 100
 _PAGE = 100
 _NOT_FOUND = 404
+_MALFORMED = "MALFORMED_ANSWER"
 # A label of Gmail's own is its id; one that people made has an id of its own beside its name.
 _SYSTEM_LABELS = frozenset({"INBOX", "IMPORTANT", "STARRED", "UNREAD", "SPAM", "TRASH", "SENT"})
 
 
 class MailboxAway(Exception):
-    """The mailbox cannot be read now. `retry_after_seconds` is what Gmail asks for, 0 where it does not."""
+    """The mailbox cannot be read now. `reason` is an upper-case word for the log.
 
-    def __init__(self, retry_after_seconds: float = 0.0) -> None:
-        super().__init__("the mailbox cannot be read now")
+    `retry_after_seconds` is what Gmail asks for, 0 where it does not.
+    """
+
+    def __init__(self, reason: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -89,12 +94,12 @@ class GmailMailbox:
         except Rejected as rejection:
             if rejection.status == _NOT_FOUND:
                 raise HistoryExpired from rejection
-            raise MailboxAway from rejection
+            raise _away(rejection) from rejection
         records = _list(page, "history")
         try:
             ids = [str(added["message"]["id"]) for record in records for added in _list(record, "messagesAdded")]
         except (KeyError, TypeError) as error:
-            raise MailboxAway from error
+            raise MailboxAway(_MALFORMED) from error
         next_token = str(page.get("nextPageToken") or "")
         # The page that ends the listing names the mailbox's newest point, which may be past its last record.
         reached = _number(records[-1], "id") if next_token and records else _number(page, "historyId")
@@ -115,7 +120,7 @@ class GmailMailbox:
                 _LIST_UNITS,
             )
         except Rejected as rejection:
-            raise MailboxAway from rejection
+            raise _away(rejection) from rejection
         ids = [str(message.get("id", "")) for message in _list(page, "messages")]
         return MailPage(ids, str(page.get("nextPageToken") or ""))
 
@@ -126,7 +131,7 @@ class GmailMailbox:
         except Rejected as rejection:
             if rejection.status == _NOT_FOUND:
                 return None
-            raise MailboxAway from rejection
+            raise _away(rejection) from rejection
         return await asyncio.get_running_loop().run_in_executor(self._reader, hear, received, self.address)
 
     async def watch(self) -> bool:
@@ -138,7 +143,7 @@ class GmailMailbox:
         try:
             await self._called(lambda users: users.watch(userId="me", body=body), _WATCH_UNITS)
         except Rejected as rejection:
-            raise MailboxAway from rejection
+            raise _away(rejection) from rejection
         return True
 
     def close(self) -> None:
@@ -176,22 +181,29 @@ class GmailMailbox:
                     break
             else:
                 # Somebody has to make the label, or to set GMAIL_LABEL right; until then there is nothing to read.
-                raise MailboxAway
+                raise MailboxAway("LABEL_UNKNOWN")
         return self._label_id
 
     async def _called(self, call: Any, units: int) -> dict[str, Any]:
         try:
             return await self._client.call(call, units=units)
         except Throttled as busy:
-            raise MailboxAway(busy.retry_after_seconds) from busy
-        except (Unreachable, Unclear) as error:
-            raise MailboxAway from error
+            raise MailboxAway("THROTTLED", busy.retry_after_seconds) from busy
+        except Unreachable as error:
+            # Also a key that expired, and a delegation that does not grant what we ask for.
+            raise MailboxAway("UNREACHABLE") from error
+        except Unclear as error:
+            raise MailboxAway("NO_SOUND_ANSWER") from error
+
+
+def _away(rejection: Rejected) -> MailboxAway:
+    return MailboxAway(f"REJECTED_{rejection.status}")
 
 
 def _list(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = answer.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise MailboxAway
+        raise MailboxAway(_MALFORMED)
     return found
 
 
@@ -200,23 +212,23 @@ def _number(answer: dict[str, Any], name: str) -> int:
     try:
         return int(answer[name])
     except (KeyError, ValueError, TypeError) as error:
-        raise MailboxAway from error
+        raise MailboxAway(_MALFORMED) from error
 
 
 def _moment(message: dict[str, Any]) -> datetime:
     try:
         return datetime.fromtimestamp(_number(message, "internalDate") / 1000, UTC)
     except (OverflowError, OSError, ValueError) as error:
-        raise MailboxAway from error
+        raise MailboxAway(_MALFORMED) from error
 
 
 def _decoded(raw: object) -> bytes:
     if not isinstance(raw, str):
-        raise MailboxAway
+        raise MailboxAway(_MALFORMED)
     try:
         return base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4))
     except (binascii.Error, ValueError) as error:
-        raise MailboxAway from error
+        raise MailboxAway(_MALFORMED) from error
 
 
 def _header_block(message: dict[str, Any]) -> bytes:

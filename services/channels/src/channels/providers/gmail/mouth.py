@@ -44,7 +44,6 @@ class Gmail:
         self._company = company
         self._letters = Letters(address=address, company=company, words_max=words_max)
         self._messages_per_second = units_per_second / _SEND_UNITS
-        self._condition = Condition.OK
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,7 +58,7 @@ class Gmail:
 
     def condition(self) -> Condition:
         """Well, unless the last request got no sound answer."""
-        return self._condition
+        return self._client.condition
 
     def compose(self, letter: Letter) -> Sequence[Content]:
         """The letter as one mail or more; the same again for the same letter."""
@@ -92,13 +91,14 @@ class Gmail:
         """
         try:
             return await self._find_in_thread(parcel) or await self._find_among_sent(parcel)
-        except Rejected as rejection:
-            raise Unclear from rejection
+        except (Rejected, LookupError, TypeError, ValueError, AttributeError) as error:
+            # A refusal to tell, or an answer that is not Gmail's: either leaves us as we were.
+            raise Unclear from error
 
     async def _send(self, raw: str, thread_id: str) -> dict[str, Any]:
         body = {"raw": raw, "threadId": thread_id} if thread_id else {"raw": raw}
         try:
-            return await self._called(
+            return await self._client.call(
                 lambda users: users.messages().send(userId="me", body=body), units=_SEND_UNITS, repeatable=False
             )
         except Rejected as rejection:
@@ -121,7 +121,7 @@ class Gmail:
         if not thread_id:
             return None
         try:
-            thread = await self._called(
+            thread = await self._client.call(
                 lambda users: users.threads().get(
                     userId="me", id=thread_id, format="metadata", metadataHeaders=[DELIVERY_HEADER, "Message-ID"]
                 ),
@@ -142,12 +142,7 @@ class Gmail:
         token: str | None = None
         looked_at = 0
         while True:
-            page = await self._called(
-                lambda users, token=token: users.messages().list(
-                    userId="me", labelIds=["SENT"], maxResults=_PAGE, pageToken=token
-                ),
-                units=_LIST_UNITS,
-            )
+            page = await self._sent_page(token)
             for listed in page.get("messages", ()):
                 looked_at += 1
                 message = await self._headers_of(listed["id"])
@@ -163,10 +158,16 @@ class Gmail:
             if looked_at >= _LOOKED_AT_MAX:
                 raise Unclear
 
+    async def _sent_page(self, token: str | None) -> dict[str, Any]:
+        return await self._client.call(
+            lambda users: users.messages().list(userId="me", labelIds=["SENT"], maxResults=_PAGE, pageToken=token),
+            units=_LIST_UNITS,
+        )
+
     async def _headers_of(self, message_id: str) -> dict[str, Any] | None:
         """Those of our headers that tell mails apart; None for a mail that was deleted since it was listed."""
         try:
-            return await self._called(
+            return await self._client.call(
                 lambda users: users.messages().get(
                     userId="me", id=message_id, format="metadata", metadataHeaders=[DELIVERY_HEADER, "Message-ID"]
                 ),
@@ -176,18 +177,6 @@ class Gmail:
             if rejection.status != _NOT_FOUND:
                 raise
             return None
-
-    async def _called(self, call: Any, *, units: int, repeatable: bool = True) -> dict[str, Any]:
-        try:
-            answer = await self._client.call(call, units=units, repeatable=repeatable)
-        except (Unreachable, Unclear):
-            self._condition = Condition.DEGRADED
-            raise
-        except (Rejected, Throttled):
-            self._condition = Condition.OK
-            raise
-        self._condition = Condition.OK
-        return answer
 
     def _mail(self, parcel: Parcel) -> bytes:
         content = parcel.content
