@@ -141,6 +141,31 @@ async def test_who_wakes_up_late_cannot_write_over_what_others_found_out(
     assert await states(channels) == [DELIVERY_STATE_QUEUED, DELIVERY_STATE_SENT]
 
 
+async def test_a_claim_that_was_slept_through_is_not_acted_on(
+    channels: Running, provider: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = store.claim_part
+    slept = False
+
+    async def sleep_after(*arguments: Any) -> Any:
+        nonlocal slept
+        claimed = await claim(*arguments)
+        if not slept:
+            slept = True
+            # As a process that is stopped between its claim and its send.
+            await asyncio.sleep(0.2)
+        return claimed
+
+    monkeypatch.setattr(store, "claim_part", sleep_after)
+    await apply(channels, reply(channels))
+    async with dispatching(channels):
+        await eventually(lambda: slept)
+        await eventually(lambda: provider.looked_up)
+        assert provider.asked == []
+        await ended(channels)
+    assert len(provider.taken) == 1
+
+
 async def test_a_claim_is_given_to_one_only(channels: Running, provider: Scripted) -> None:
     await apply(channels, reply(channels))
     async with channels.database.connection() as connection:
