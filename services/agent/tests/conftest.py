@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,8 @@ class SmallDesk(TicketsServiceServicer):
     history: list[ticket_pb2.Ticket] = field(default_factory=list)
     # Who was quicker than the run: the desk's own timer, or a person.
     escalated_meanwhile: ticket_pb2.EscalationReason.ValueType | None = None
+    # What happens at the desk while a run sorts its ticket.
+    meanwhile: Callable[[], object] | None = None
     # How late the answer to a reply comes, after the reply has taken effect.
     slow_seconds: float = 0.0
 
@@ -118,16 +120,26 @@ class SmallDesk(TicketsServiceServicer):
                 state=ticket_pb2.TICKET_STATE_NEW,
                 sender_verified=verified,
             ),
-            messages=[ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=each) for each in texts],
+            messages=[
+                ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=each, name=f"messages/{uuid7()}")
+                for each in texts[:-1]
+            ],
         )
+        newest = ticket_pb2.Message(
+            author=ticket_pb2.AUTHOR_CUSTOMER, text=texts[-1], name=f"messages/{filed.message_id}"
+        )
+        self.conversations[name].messages.append(newest)
         return filed
 
     def goes_on(self, filed: Filed, text: str) -> Filed:
         """The customer's next message in the same conversation."""
         conversation = self.conversation_of(filed)
-        conversation.messages.append(ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=text))
+        message_id = uuid7()
+        conversation.messages.append(
+            ticket_pb2.Message(author=ticket_pb2.AUTHOR_CUSTOMER, text=text, name=f"messages/{message_id}")
+        )
         conversation.version += 1
-        return replace(filed, run_id=uuid7(), message_id=uuid7(), version=conversation.version)
+        return replace(filed, run_id=uuid7(), message_id=message_id, version=conversation.version)
 
     def conversation_of(self, filed: Filed) -> ticket_pb2.Conversation:
         return self.conversations[f"conversations/{filed.conversation_id}"]
@@ -147,6 +159,12 @@ class SmallDesk(TicketsServiceServicer):
             raise refusal("CONVERSATION_NOT_FOUND", Kind.NOT_FOUND)
         return self.conversations[request.name]
 
+    async def ListConversations(
+        self, request: tickets_service_pb2.ListConversationsRequest, _context: Any
+    ) -> tickets_service_pb2.ListConversationsResponse:
+        newest = list(reversed(self.conversations.values()))[: request.page_size]
+        return tickets_service_pb2.ListConversationsResponse(conversations=newest)
+
     async def ListCustomerHistory(
         self, request: tickets_service_pb2.ListCustomerHistoryRequest, _context: Any
     ) -> tickets_service_pb2.ListCustomerHistoryResponse:
@@ -157,6 +175,8 @@ class SmallDesk(TicketsServiceServicer):
 
     async def TriageTicket(self, request: tickets_service_pb2.TriageTicketRequest, context: Any) -> ticket_pb2.Ticket:
         self._hear("TriageTicket", request.ticket, request)
+        if self.meanwhile is not None:
+            self.meanwhile()
         ticket = self._of(request.ticket).ticket
         if ticket.state == ticket_pb2.TICKET_STATE_NEW:
             ticket.state = ticket_pb2.TICKET_STATE_OPEN
@@ -203,6 +223,8 @@ class SmallDesk(TicketsServiceServicer):
             or conversation.answered_version >= conversation.version
         ):
             raise refusal("CONVERSATION_MOVED", Kind.CONFLICT)
+        if conversation.ticket.assignee:
+            raise refusal("TICKET_TAKEN_OVER")
         conversation.answered_version = conversation.version
         message = ticket_pb2.Message(
             author=ticket_pb2.AUTHOR_AGENT, text=text, run=request.run, citations=citations, name=f"messages/{uuid7()}"
@@ -237,6 +259,8 @@ class SmallKnowledge(KnowledgeServiceServicer):
     queries: list[str] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     away: bool = False
+    # What happens while it searches, and has to come to its end before it answers.
+    meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def SearchPassages(
         self, request: knowledge_service_pb2.SearchPassagesRequest, _context: Any
@@ -245,6 +269,8 @@ class SmallKnowledge(KnowledgeServiceServicer):
         self.request_ids.append(context.current().request_id)
         if self.away:
             raise Unavailable("away")
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return knowledge_service_pb2.SearchPassagesResponse(
             matches=[
                 knowledge_service_pb2.PassageMatch(

@@ -180,8 +180,7 @@ def _name(tool: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     "fault",
     [
-        (500, {"error": {"message": "boom"}}),
-        (429, {"error": {"message": "slow down", "code": "rate_limit"}}),
+        (429, {"error": {"message": "no money", "code": "insufficient_quota"}}),
         (401, {"error": {"message": "who are you"}}),
         (400, {"error": {"message": "context too long"}}),
         (200, "<html>gateway</html>"),
@@ -190,7 +189,7 @@ def _name(tool: dict[str, Any]) -> str:
         (200, chat_completion("send_response", {"body": "x" * 70_000, "citations": []})),
     ],
 )
-async def test_the_local_model_stands_in_for_an_endpoint_that_fails_and_nothing_is_asked_twice(
+async def test_the_local_model_stands_in_for_an_endpoint_that_no_wait_helps(
     neighbours: Neighbours, endpoint: Server, fault: tuple[int, Any]
 ) -> None:
     endpoint.answer = lambda number, request: fault
