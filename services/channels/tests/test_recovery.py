@@ -156,13 +156,17 @@ async def test_a_claim_that_was_slept_through_is_not_acted_on(
             await asyncio.sleep(0.2)
         return claimed
 
+    async def look(provider: Scripted, parcel: Parcel) -> Any:
+        asked_before.extend(provider.asked)
+        return None
+
+    asked_before: list[str] = []
     monkeypatch.setattr(store, "claim_part", sleep_after)
+    provider.find_script.append(look)
     await apply(channels, reply(channels))
     async with dispatching(channels):
-        await eventually(lambda: slept)
-        await eventually(lambda: provider.looked_up)
-        assert provider.asked == []
         await ended(channels)
+    assert (len(provider.looked_up), asked_before) == (1, [])
     assert len(provider.taken) == 1
 
 
