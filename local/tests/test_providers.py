@@ -97,3 +97,20 @@ def test_the_simulators_believe_what_channels_is_told(simulators: Simulators) ->
     assert httpx.get(told["PUBSUB_KEYS_URL"]).json()["keys"]
     simulators.stop()
     assert not healthy(told["TWILIO_API_URL"])
+
+
+@pytest.mark.parametrize(
+    ("given", "simulated"),
+    [
+        ({}, False),
+        ({"SIMULATE_OPENAI": "1"}, True),
+        ({"SIMULATE_OPENAI": "1", "OPENAI_API_KEY": "sk-real"}, False),
+        ({"SIMULATE_OPENAI": "1", "OPENAI_BASE_URL": "https://models.example/v1"}, False),
+    ],
+)
+def test_the_simulated_openai_is_there_only_when_asked_for_and_never_beside_a_real_one(
+    credentials: Credentials, given: dict[str, str], simulated: bool
+) -> None:
+    providers = Providers(credentials, Ports.fixed(), given, PUBLIC)
+    assert ("OpenAI" in providers.simulated) == simulated
+    assert bool(providers.model) == simulated

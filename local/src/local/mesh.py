@@ -260,12 +260,13 @@ class Mesh:
             direct = self._admin_dsn("DATABASE_DIRECT_URL")
             own["DATABASE_DIRECT_URL"] = service_dsn(direct, name, self._passwords[name])
         # A provider's credentials are for channels alone.
-        providers = self.providers.environment if name == "channels" else {}
+        providers = {"channels": self.providers.environment, "agent": self.providers.model}.get(name, {})
         return {**providers, **self._shared_environment(), **own}
 
     def _simulators(self) -> Simulators:
         environment = {
             **self.providers.environment,
+            **self.providers.model,
             "PUBLIC_URL": self._public_url,
             **self._environment,
             "GATEWAY_URL": self.url,

@@ -29,6 +29,7 @@ class Ports:
     kafka_controller: int
     twilio: int
     google: int
+    openai: int
     grpc: Mapping[str, int]
     metrics: Mapping[str, int]
 
@@ -41,9 +42,9 @@ class Ports:
             postgres=7432 + offset,
             kafka=7092 + offset,
             kafka_controller=7093 + offset,
-            # 7203 is the simulated OpenAI's.
             twilio=7201 + offset,
             google=7202 + offset,
+            openai=7203 + offset,
             grpc={service: 7001 + place + offset for place, service in enumerate(SERVICES)},
             metrics={service: 7101 + place + offset for place, service in enumerate(SERVICES)},
         )
@@ -51,7 +52,7 @@ class Ports:
     @classmethod
     def free(cls) -> "Ports":
         """Ports that nothing listens on at this moment."""
-        found = iter(free_ports(7 + 2 * len(SERVICES)))
+        found = iter(free_ports(8 + 2 * len(SERVICES)))
         return cls(
             gateway=next(found),
             gateway_admin=next(found),
@@ -60,6 +61,7 @@ class Ports:
             kafka_controller=next(found),
             twilio=next(found),
             google=next(found),
+            openai=next(found),
             grpc={service: next(found) for service in SERVICES},
             metrics={service: next(found) for service in SERVICES},
         )
@@ -73,6 +75,7 @@ class Ports:
         yield "Kafka's controller", self.kafka_controller
         yield "the simulated Twilio", self.twilio
         yield "the simulated Google", self.google
+        yield "the simulated OpenAI", self.openai
         for service, port in self.grpc.items():
             yield f"{service} (gRPC)", port
         for service, port in self.metrics.items():

@@ -1,4 +1,4 @@
-"""Who stands behind e-mail and WhatsApp: the real provider where the operator has credentials, else a simulator."""
+"""Who stands behind mail, WhatsApp and the model: the real provider where there are credentials, else a simulator."""
 
 import sys
 import urllib.error
@@ -28,13 +28,15 @@ class Providers:
     """The simulated ones among the providers, and what channels is told of them.
 
     `TWILIO_ACCOUNT_SID` or `GMAIL_CREDENTIALS` in the operator's environment puts the real one in its simulator's
-    place; a provider whose channel is not in `ENABLED_CHANNELS` needs neither.
+    place; a provider whose channel is not in `ENABLED_CHANNELS` needs neither. OpenAI is simulated only when
+    `SIMULATE_OPENAI` is 1: without a key the agent's own local rules answer, and they are better.
     """
 
     def __init__(self, credentials: Credentials, ports: Ports, environment: Mapping[str, str], public_url: str) -> None:
         enabled = {name.strip() for name in environment.get("ENABLED_CHANNELS", CHANNELS).split(",")}
         self.twilio_url: str | None = None
         self.google_url: str | None = None
+        self.openai_url: str | None = None
         self.environment: dict[str, str] = {"ENABLED_CHANNELS": CHANNELS}
         """What channels is told, unless the operator says otherwise."""
         if "whatsapp" in enabled and "TWILIO_ACCOUNT_SID" not in environment:
@@ -58,10 +60,19 @@ class Providers:
                 "PUBSUB_KEYS_URL": f"{self.google_url}/oauth2/v3/certs",
             }
 
+        self.model: dict[str, str] = {}
+        """What the agent is told, unless the operator says otherwise."""
+        if environment.get("SIMULATE_OPENAI") == "1" and not environment.keys() & {"OPENAI_API_KEY", "OPENAI_BASE_URL"}:
+            self.openai_url = f"http://{HOST}:{ports.openai}"
+            self.model = {
+                "OPENAI_API_KEY": credentials.secret("openai_api_key"),
+                "OPENAI_BASE_URL": f"{self.openai_url}/v1",
+            }
+
     @property
     def simulated(self) -> Mapping[str, str]:
         """The addresses of the simulators, by provider."""
-        addresses = {"Twilio": self.twilio_url, "Google": self.google_url}
+        addresses = {"Twilio": self.twilio_url, "Google": self.google_url, "OpenAI": self.openai_url}
         return {name: address for name, address in addresses.items() if address is not None}
 
 
@@ -75,6 +86,7 @@ class Simulators(Part):
         self._arguments = [
             *(["--twilio-port", str(ports.twilio)] if providers.twilio_url else []),
             *(["--google-port", str(ports.google)] if providers.google_url else []),
+            *(["--openai-port", str(ports.openai)] if providers.openai_url else []),
         ]
 
     @property
