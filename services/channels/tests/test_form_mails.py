@@ -192,3 +192,16 @@ async def test_a_mail_that_cannot_be_composed_fails_instead_of_coming_back_for_e
     async with dispatching(channels):
         (mail,) = await settled(channels, 1)
     assert mail.failure_reason == "NOT_COMPOSED"
+
+
+async def test_an_answer_does_not_wait_behind_a_flood_of_forms(start_channels: StartChannels) -> None:
+    provider = Scripted(Channel.EMAIL, messages_per_second=40)
+    channels = await start_channels(outsides=[provider], **QUICK, **NO_CAPS)
+    customer = await channels.stub()
+    for number in range(30):
+        await customer.SubmitForm(form(email=f"customer{number}@techcorp.example"))
+    answer = reply_requested(channels, channel=CHANNEL_EMAIL, text="the answer", reference="TKT-7K3Q9V")
+    await apply(channels, answer)
+    async with dispatching(channels):
+        await settled(channels, 31)
+    assert [taken.text for taken in provider.taken].index("the answer") <= 3

@@ -79,13 +79,15 @@ where delivery_id = any($1::uuid[])
 order by delivery_id, number;
 
 -- name: list_heads
--- Which delivery of each lane is the next one, and in how many seconds is it due? Looks at the first $2 that wait.
-select distinct on (lane) id, lane, extract(epoch from due_time - clock_timestamp())::double precision as due_seconds
+-- Which delivery of each lane is the next one, in how many seconds is it due, and does somebody wait for its words?
+-- Looks at the first $2 that wait, replies before what is no reply.
+select distinct on (lane)
+    id, lane, kind = 'reply' as is_reply, extract(epoch from due_time - clock_timestamp())::double precision as due_seconds
 from (
-    select id, lane, position, due_time
+    select id, lane, kind, position, due_time
     from deliveries
     where channel = $1 and state in ('queued', 'claimed')
-    order by position
+    order by kind <> 'reply', position
     limit $2
 ) as waiting
 order by lane, position;

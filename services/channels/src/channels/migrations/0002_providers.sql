@@ -40,7 +40,7 @@ alter table deliveries
     add column due_time timestamptz;
 
 -- What waits to be sent, or is being sent.
-create index deliveries_open on deliveries (channel, position) where state in ('queued', 'claimed');
+create index deliveries_open on deliveries (channel, (kind <> 'reply'), position) where state in ('queued', 'claimed');
 -- What one recipient, or one conversation, was sent.
 create index deliveries_of_lane on deliveries (channel, lane, position) where channel <> 'web_form';
 -- Mails that forms caused, by the form's reference.

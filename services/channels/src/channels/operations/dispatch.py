@@ -116,13 +116,15 @@ class Dispatcher:
         now = time.monotonic()
         self._ailing_until = {each: until for each, until in self._ailing_until.items() if until > now}
         wait = self._poll_seconds
-        for head in sorted(heads, key=lambda each: each.due_seconds):
+        for head in sorted(heads, key=lambda each: (not each.is_reply, each.due_seconds)):
             if head.lane in self._in_hand or head.delivery_id in self._ailing_until:
                 continue
             if head.due_seconds > 0:
                 wait = min(wait, head.due_seconds)
-                break
-            if len(self._in_hand) >= hands:
+                continue
+            # A flood of forms must not keep those waiting who wait for an answer: at the provider's pace, what is in
+            # hand already goes first.
+            if len(self._in_hand) >= (hands if head.is_reply else max(1, hands // 4)):
                 break
             task = asyncio.create_task(self._advance(head), name=f"{self.name} delivery")
             self._in_hand[head.lane] = task

@@ -99,13 +99,14 @@ class Head:
 
     delivery_id: uuid.UUID
     lane: str
+    is_reply: bool
     due_seconds: float
 
 
 async def list_heads(connection: Connection, channel: Channel, limit: int) -> list[Head]:
-    """The next delivery of each lane, among the first `limit` that wait."""
+    """The next delivery of each lane, among the first `limit` that wait, replies before what is no reply."""
     found = await connection.fetch(QUERIES.list_heads, channel, limit)
-    return [Head(row["id"], row["lane"], row["due_seconds"] or 0.0) for row in found]
+    return [Head(row["id"], row["lane"], row["is_reply"], row["due_seconds"] or 0.0) for row in found]
 
 
 async def claim_part(connection: Connection, delivery_id: uuid.UUID, part: Part, lookup_seconds: float) -> Part | None:
