@@ -32,6 +32,9 @@ from meshkit.testing import eventually
 
 D, R, F = DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED
 
+# The same on every worker of a test run.
+NOBODYS = "0199d5c0-8a51-7c1e-9f52-3d1a6be1c002"
+
 
 @pytest.fixture
 def provider() -> Scripted:
@@ -201,7 +204,7 @@ async def test_a_bounce_of_one_mail_says_nothing_of_its_address(start_channels: 
     assert await channels.count("correspondents where reachability is not null") == 0
 
 
-@pytest.mark.parametrize("key", ["", "x", "x.1", f"{uuid7()}.1", f"{uuid7()}", "'; drop table parts; --.1"])
+@pytest.mark.parametrize("key", ["", "x", "x.1", f"{NOBODYS}.1", NOBODYS, "'; drop table parts; --.1"])
 async def test_a_bounce_of_no_mail_of_ours_changes_nothing(channels: Running, key: str) -> None:
     await bounced(channels, parcel_key=key, message_id="<never@sent.test>")
     assert await channels.deliveries_changed() == []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 from services.channels.tests.gmail.mails import OUR_ADDRESS, heard, mail, multipart
 
 from channels.model import Bounce, Suppression
 
-KEY = f"{uuid.uuid4()}.1"
+KEY = "0199d5c0-8a51-7c1e-9f52-3d1a6be1c001.1"
 
 
 def suppression_of(*headers: str) -> Suppression | None:
