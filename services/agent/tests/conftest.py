@@ -282,6 +282,12 @@ class SmallKnowledge(KnowledgeServiceServicer):
             searched_query=request.query,
         )
 
+    async def GetPassage(self, request: knowledge_service_pb2.GetPassageRequest, _context: Any) -> article_pb2.Passage:
+        for name, heading, text in self.passages.values():
+            if name == request.name:
+                return article_pb2.Passage(name=name, heading=heading, text=text)
+        raise refusal("PASSAGE_NOT_FOUND", Kind.NOT_FOUND)
+
 
 @dataclass
 class Neighbours:

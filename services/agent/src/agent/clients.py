@@ -30,6 +30,7 @@ SAFE_TO_REPEAT: Final = frozenset(
         "/fte.tickets.v1.TicketsService/CreateMessage",
         "/fte.tickets.v1.TicketsService/EscalateTicket",
         "/fte.knowledge.v1.KnowledgeService/SearchPassages",
+        "/fte.knowledge.v1.KnowledgeService/GetPassage",
     }
 )
 
@@ -115,6 +116,11 @@ class Knowledge:
         answer = await _answer("knowledge", self._stub.SearchPassages(request))
         crashpoints.reached("agent.after_search")
         return tuple(map(wire.passage_from_wire, answer.matches))
+
+    async def passage(self, name: str) -> Passage:
+        """Returns one passage by its name, which never changes."""
+        request = knowledge_service_pb2.GetPassageRequest(name=name)
+        return wire.named_passage_from_wire(await _answer("knowledge", self._stub.GetPassage(request)))
 
 
 async def _answer(neighbour: str, call: Awaitable[Answer]) -> Answer:

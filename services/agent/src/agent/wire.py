@@ -28,7 +28,7 @@ from agent.model import (
 )
 from fte.agent.v1 import agent_events_pb2, agent_service_pb2, run_pb2
 from fte.channels.v1 import message_pb2
-from fte.knowledge.v1 import knowledge_service_pb2
+from fte.knowledge.v1 import article_pb2, knowledge_service_pb2
 from fte.tickets.v1 import ticket_pb2, tickets_events_pb2, tickets_service_pb2
 from meshkit.ids import ResourceName
 from meshkit.timestamps import moment, timestamp
@@ -78,6 +78,7 @@ def conversation_from_wire(conversation: ticket_pb2.Conversation) -> Conversatio
                 run_id=RUNS.parse(message.run, field="run") if message.run else None,
                 cited=bool(message.citations),
                 id=MESSAGES.parse(message.name) if message.name else None,
+                citations=tuple(citation.passage for citation in message.citations),
             )
             for message in conversation.messages
         ),
@@ -92,6 +93,11 @@ def earlier_ticket_from_wire(ticket: ticket_pb2.Ticket) -> EarlierTicket:
 def passage_from_wire(match: knowledge_service_pb2.PassageMatch) -> Passage:
     """A passage that a search found."""
     return Passage(match.passage.name, match.passage.heading, match.passage.text, match.score)
+
+
+def named_passage_from_wire(passage: article_pb2.Passage) -> Passage:
+    """A passage that was asked for by name: it fits as well as can be."""
+    return Passage(passage.name, passage.heading, passage.text, 1.0)
 
 
 def triage_to_wire(ticket_id: uuid.UUID, triage: Triage) -> tickets_service_pb2.TriageTicketRequest:

@@ -53,6 +53,7 @@ class Message:
     run_id: uuid.UUID | None = None
     cited: bool = False
     id: uuid.UUID | None = None
+    citations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,9 @@ class Conversation:
                 return Ending.REPLIED if replied else Ending.ESCALATED
         return None
 
-    def reply_of(self, run_id: uuid.UUID) -> uuid.UUID | None:
+    def reply_of(self, run_id: uuid.UUID) -> Message | None:
         """The message that a run replied with; None when it did not."""
-        return next((message.id for message in self.messages if message.run_id == run_id and message.cited), None)
-
-    def reply_text_of(self, run_id: uuid.UUID) -> str:
-        """What a run replied; empty when it did not."""
-        return next((message.text for message in self.messages if message.run_id == run_id and message.cited), "")
+        return next((message for message in self.messages if message.run_id == run_id and message.cited), None)
 
     def last_question(self) -> uuid.UUID | None:
         """The customer's newest message; None when there is none."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 
 from agent import events, store
 from agent.clients import Desk, Knowledge
-from agent.model import Conversation, Ending, Filed, Outcome, Reason, Run, Usage
+from agent.errors import NeighbourRefused
+from agent.model import Conversation, Ending, Filed, Outcome, Reason, Run, Sentence, Usage
 from agent.operations.costs import Costs
 from agent.operations.policies import Policies
-from agent.thinking import instructions
+from agent.thinking import grounding, instructions
 from agent.thinking.case import Case, Limits
 from agent.thinking.thinker import Thinker
 from meshkit import crashpoints
@@ -57,6 +59,7 @@ class Answers:
         skipped = conversation.skipped_because(filed)
         if ended is not None:
             case.note("desk", Outcome.OK, {"ended": "before"})
+            await self._judge_again(case)
         elif skipped is not None:
             case.note("desk", Outcome.OK, {"skipped": skipped})
         else:
@@ -89,6 +92,8 @@ class Answers:
         usages: Mapping[str, Usage],
         began: datetime,
     ) -> Run:
+        reply = conversation.reply_of(case.filed.run_id)
+        reply_id = case.reply_id or (None if reply is None else reply.id)
         reason: Reason | None = None
         if ending is Ending.ESCALATED:
             reason = case.progress.reason or conversation.ticket.escalation_reason or Reason.OTHER
@@ -103,6 +108,25 @@ class Answers:
             end_time=self._clock.now(),
             steps=tuple(case.steps),
             usages=dict(usages),
-            reply_id=(case.reply_id or conversation.reply_of(case.filed.run_id)) if ending is Ending.REPLIED else None,
+            reply_id=reply_id if ending is Ending.REPLIED else None,
             sentences=case.sentences if ending is Ending.REPLIED else (),
+        )
+
+    async def _judge_again(self, case: Case) -> None:
+        """Finds out what the reply of an earlier attempt stands on, that was said and could not be recorded."""
+        reply = case.conversation.reply_of(case.filed.run_id)
+        if reply is None:
+            return
+        passages = []
+        for name in reply.citations:
+            # One that knowledge has no more explains nothing, and is no reason to try the event again.
+            with contextlib.suppress(NeighbourRefused):
+                passages.append(await self._knowledge.passage(name))
+        verdict = grounding.check(reply.text, passages, coverage_min=self._limits.coverage_min)
+        case.sentences = tuple(
+            Sentence(judged.text)
+            if judged.passage is None
+            else Sentence(judged.text, judged.passage.name, judged.passage.heading, judged.quote)
+            for judged in verdict.sentences
+            if judged.text
         )

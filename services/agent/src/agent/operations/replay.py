@@ -164,7 +164,7 @@ class _Rehearsal:
 
 def _difference(conversation: Conversation, before: Run | None, case: Case, desk: _Rehearsal) -> Difference | None:
     ending = case.progress.ending or Ending.SKIPPED
-    said_before = "" if before is None else conversation.reply_text_of(before.filed.run_id)
+    reply_before = None if before is None else conversation.reply_of(before.filed.run_id)
     cited_before = _cited(before)
     text, cited = "", tuple[str, ...]()
     if desk.reply_kept is not None:
@@ -179,7 +179,7 @@ def _difference(conversation: Conversation, before: Run | None, case: Case, desk
         case.progress.reason,
         tuple(name for name in cited_before if name not in cited),
         tuple(name for name in cited if name not in cited_before),
-        "" if text == said_before else text,
+        "" if reply_before is not None and text == reply_before.text else text,
     )
     same_ending = (difference.ending_before, difference.reason_before) == (ending, difference.reason_after)
     if same_ending and not (difference.passages_lost or difference.passages_gained or difference.text_after):
