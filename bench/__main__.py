@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import form, journey, machine, report, stage, startup, unary
+from bench import agent, form, journey, machine, report, stage, startup, unary
 from local.kafka import KafkaBroker
 from local.ports import free_ports
 from local.postgres import Postgres
@@ -37,6 +37,7 @@ BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "unary": unary.measure,
     "stream": measure_stream,
     "journey": journey.measure,
+    "agent": agent.measure,
     "startup": startup.measure,
 }
 

@@ -97,6 +97,37 @@ def _journey(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def _agent(found: Mapping[str, Any]) -> list[Row]:
+    local, overhead, slow = found["local_model"], found["overhead"], found["slow_endpoint"]
+    return [
+        Row(
+            "a whole run with the local model, on one core",
+            "measured",
+            f"{local['runs_per_second']}/s, {local['cpu_ms_a_run']} ms of CPU time, p95 {local['p95_ms']:.1f} ms",
+            True,
+        ),
+        Row(
+            "what the agent adds to a run, its model's time left out: p95",
+            "< 25 ms",
+            f"{overhead['p95_ms']:.1f} ms",
+            overhead["p95_ms"] < 25,
+        ),
+        Row(
+            f"{slow['runs_at_once']} runs at once at an endpoint of {slow['seconds_an_answer']:.0f} s an answer: "
+            "p95 over the model's own time",
+            "< 3 s",
+            f"{slow['over_the_models_time_p95_ms'] / 1000:.2f} s",
+            slow["over_the_models_time_p95_ms"] < 3000,
+        ),
+        Row(
+            f"memory over {slow['runs']} such runs",
+            "flat: < 8 MiB",
+            f"{slow['memory_mib_grown']:+.1f} MiB",
+            slow["memory_mib_grown"] < 8,
+        ),
+    ]
+
+
 def _startup(found: Mapping[str, Any]) -> list[Row]:
     return [
         Row("make up, cold", "< 5 min", f"{found['cold_seconds']:.0f} s", found["cold_seconds"] < 300),
@@ -115,6 +146,7 @@ ROWS: Mapping[str, Callable[[Mapping[str, Any]], list[Row]]] = {
     "unary": _unary,
     "stream": _stream,
     "journey": _journey,
+    "agent": _agent,
     "startup": _startup,
 }
 
