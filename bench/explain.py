@@ -71,7 +71,7 @@ def agent(found: Figures) -> str:
         f"A run is {overhead['turns']} turns; with a model that takes no time it takes {overhead['p50_ms']:.1f} ms, "
         f"almost all of it the Agents SDK's own, and the local model makes that {found['local_model']['p50_ms']:.1f}. "
         f"At the slow endpoint a run is {slow['answers_a_run']} answers; what comes on top is CPU time of the HTTP "
-        f"client and the SDK, {slow['cpu_ms_a_run']} ms a run, for {slow['runs_at_once']} runs that are all at one turn."
+        f"client and the SDK, {slow['cpu_ms_a_run']} ms a run, for {slow['runs_at_once']} runs that are at one turn."
     )
 
 

@@ -308,6 +308,7 @@ class Neighbours:
         budget: Budget | None = None,
         models: Models | None = None,
         runs_max: int = 32,
+        traced: bool = False,
     ) -> Answers:
         """The agent's answering with this model; the local rules when it is left out."""
         limits = limits or Limits()
@@ -317,6 +318,7 @@ class Neighbours:
             budget or Budget(turns=10, seconds=10),
             runs_max=runs_max,
             instructions=instructions(categories=limits.categories, words_max=limits.reply_words_max),
+            traced=traced,
         )
         clock = SystemClock()
         # Without a budget and without prices nothing is written, and no database is asked.
