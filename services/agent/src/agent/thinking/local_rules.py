@@ -7,7 +7,6 @@ an endpoint fails in the middle of a run, because all it knows is in the items o
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,32 +17,37 @@ from openai.types.responses import ResponseFunctionToolCall
 
 from agent.model import Tool
 from agent.thinking import extract
+from agent.thinking.fit import best_fit, joint_fit
 from agent.thinking.instructions import read_document
+from agent.thinking.question import Question, read_question
 from agent.thinking.tools import REJECTED
 from agent.thinking.turn import Turn, TurnModel
-from agent.thinking.words import LISTS, content_stems, language, words
+from agent.thinking.voice import voice_of
+from agent.thinking.words import LISTS, content_stems, language, stem, words
 
-NAME: Final = "local-rules-1"
+NAME: Final = "local-rules-2"
 
-# Chosen together with the threshold over bench/answer_quality.py, where the README says how.
-_COVERAGE_WEIGHT: Final = 0.5
-
-_GREETING: Final = re.compile(
-    r"^\s*(hi|hello|hey|dear|good (morning|day|afternoon|evening)|to whom it may concern)\b[^.!?\n]{0,40}[,!.]?\s*$"
-    r"|^\s*((kind|best|warm) )?(regards|wishes|thanks|thank you|cheers|sincerely|best)\b[^.!?\n]{0,30}[,!.]?\s*$",
-    re.IGNORECASE,
-)
 _CATEGORY_STEMS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(content_stems(each)) for name, each in LISTS["categories"].items()
 }
 _URGENT: Final = frozenset(LISTS["urgent"].split())
 
 
+# After one search only what stands out that much is answered at once; else a second one looks again.
+_SURE_AT_ONCE: Final = 0.8
+# A person may start from a draft that is not sure enough to be sent.
+_DRAFT_FIT_MIN: Final = 0.25
+# Of so few of its words in the answer's passage, a question of several is not answered by it.
+_ASK_COVERED_MIN: Final = 0.34
+# And of fewer than that, it is left open.
+_ASK_TOUCHED_MIN: Final = 0.2
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From which fit on a passage answers a question, from 0 to 1, and in how many words at most."""
+    """From which likelihood on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    fit_min: float = 0.59
+    fit_min: float = 0.6
     words_max: int = 120
 
 
@@ -54,30 +58,21 @@ class _Seen:
     document: Mapping[str, Any]
     results: Mapping[str, Sequence[str]]
 
-    def question(self) -> str:
-        """What the customer has said since anybody spoke to them, without greetings."""
-        texts: list[str] = []
-        for message in reversed(self.document["messages"]):
-            if message["author"] != "customer":
-                break
-            texts.append(message["text"])
-        lines = "\n".join(reversed(texts)).splitlines()
-        return "\n".join(line for line in lines if line.strip() and not _GREETING.match(line))
+    def searches(self) -> list[Sequence[Mapping[str, Any]]]:
+        """What each search found, in order."""
+        return [
+            () if result.startswith(REJECTED) else json.loads(result)["passages"]
+            for result in self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ())
+        ]
 
-    def passages(self) -> Iterable[Mapping[str, Any]]:
+    def passages(self) -> list[Mapping[str, Any]]:
         """What the searches found, each passage once, with its best score."""
         found: dict[str, Mapping[str, Any]] = {}
-        for result in self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ()):
-            if result.startswith(REJECTED):
-                continue
-            for passage in json.loads(result)["passages"]:
-                known = found.get(passage["id"])
-                if known is None or passage["score"] > known["score"]:
-                    found[passage["id"]] = passage
-        return found.values()
-
-    def searches(self) -> int:
-        return len(self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ()))
+        for passage in (each for search in self.searches() for each in search):
+            known = found.get(passage["id"])
+            if known is None or passage["score"] > known["score"]:
+                found[passage["id"]] = passage
+        return list(found.values())
 
 
 class LocalRulesModel(TurnModel):
@@ -98,36 +93,120 @@ class LocalRulesModel(TurnModel):
         )
 
     def _next_step(self, seen: _Seen, offered: Sequence[str]) -> tuple[str, Mapping[str, Any]]:
+        question = read_question(seen.document)
         if Tool.CREATE_TICKET in offered:
-            return Tool.CREATE_TICKET, _triage(seen)
-        question = seen.question()
-        if language(f"{seen.document['subject']}\n{question}") != "en":
+            return Tool.CREATE_TICKET, _triage(seen.document, question)
+        if language(f"{question.subject}\n{question.text}") != "en":
             # What we know is written in English, and these rules cannot translate it.
             return _escalate("language", "The message is not in English.")
         if Tool.GET_CUSTOMER_HISTORY in offered:
             return Tool.GET_CUSTOMER_HISTORY, {}
-        stems = content_stems(question)
-        if seen.searches() == 0 and Tool.SEARCH_KNOWLEDGE_BASE in offered:
-            return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question or seen.document["subject"]}
-        best = self._best(stems, seen)
-        if best is not None and Tool.SEND_RESPONSE in offered and Tool.SEND_RESPONSE not in seen.results:
-            body = extract.answer(question, stems, best["text"], words_max=self._thresholds.words_max)
-            return Tool.SEND_RESPONSE, {"body": body, "citations": [best["id"]]}
-        if Tool.SEARCH_KNOWLEDGE_BASE in offered:
-            return Tool.SEARCH_KNOWLEDGE_BASE, {"query": _keywords(f"{seen.document['subject']} {question}")}
-        return _escalate("no_answer_found", "No passage that was found answers the question.")
+        searches, passages = seen.searches(), seen.passages()
+        may_search = Tool.SEARCH_KNOWLEDGE_BASE in offered
+        if not searches and may_search:
+            return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question.whole}
+        fit, passage = best_fit(question.whole, passages)
+        strange = question.strangers(_known(passages))
+        channel = seen.document["channel"]
+        fit_min = _SURE_AT_ONCE if may_search else self._thresholds.fit_min
+        reply: Mapping[str, Any] | None = None
+        if passage is not None and not strange and fit >= fit_min:
+            left = _uncovered(question, passage)
+            if left is not None and may_search:
+                return Tool.SEARCH_KNOWLEDGE_BASE, {"query": left}
+            reply = self._answer(question, passage, left, searches[-1], channel)
+        elif not strange and (parts := _parts(question, passages, fit_min)):
+            reply = _reply([(each, self._extract(asks, each, question.before, channel)) for each, asks in parts])
+        elif may_search:
+            return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question.pointed}
+        if reply is not None and Tool.SEND_RESPONSE in offered and Tool.SEND_RESPONSE not in seen.results:
+            return Tool.SEND_RESPONSE, reply
+        if strange:
+            return _escalate("no_answer_found", "The question names what no passage names.")
+        draft = ""
+        if passage is not None and fit >= _DRAFT_FIT_MIN:
+            draft = self._extract(question.asks, passage, question.before, channel)
+        return _escalate("no_answer_found", "No passage that was found answers the question for certain.", draft)
 
-    def _best(self, stems: Sequence[str], seen: _Seen) -> Mapping[str, Any] | None:
-        fits = [(_fit(stems, passage), passage) for passage in seen.passages()]
-        fit, passage = max(fits, key=lambda each: each[0], default=(0.0, None))
-        return passage if fit >= self._thresholds.fit_min else None
+    def _answer(
+        self,
+        question: Question,
+        passage: Mapping[str, Any],
+        left: str | None,
+        last_search: Sequence[Mapping[str, Any]],
+        channel: str,
+    ) -> Mapping[str, Any]:
+        """The reply from one passage, and from a second one for the question that the first leaves."""
+        if left is not None:
+            fit, second = best_fit(left, last_search)
+            if second is not None and second["id"] != passage["id"] and fit >= self._thresholds.fit_min:
+                asked = [ask for ask in question.asks if ask != left]
+                return _reply(
+                    [
+                        (passage, self._extract(asked, passage, question.before, channel)),
+                        (second, self._extract([left], second, question.before, channel)),
+                    ]
+                )
+        body = self._extract(question.asks, passage, question.before, channel)
+        return _reply([(passage, body)], leaves_open=left is not None and _covered(left, passage) < _ASK_TOUCHED_MIN)
+
+    def _extract(self, asks: Sequence[str], passage: Mapping[str, Any], before: str, channel: str) -> str:
+        characters = voice_of(channel).characters_wanted
+        return extract.answer(
+            asks, passage["text"], words_max=self._thresholds.words_max, characters_max=characters, context=before
+        )
+
+
+def _reply(parts: Sequence[tuple[Mapping[str, Any], str]], *, leaves_open: bool = False) -> Mapping[str, Any]:
+    return {
+        "body": "\n\n".join(body for _, body in parts),
+        "citations": [passage["id"] for passage, _ in parts],
+        "leaves_open": leaves_open,
+    }
+
+
+def _parts(
+    question: Question, passages: Sequence[Mapping[str, Any]], fit_min: float
+) -> list[tuple[Mapping[str, Any], list[str]]]:
+    """The passages that together answer a message of several questions, each with its own; none when in doubt."""
+    count = len(question.asks)
+    if count < 2:
+        return []
+    fit, chosen = joint_fit(question.whole, passages, count)
+    if fit < fit_min:
+        return []
+    parts: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    for ask in question.asks:
+        best = max(chosen, key=lambda passage: _covered(ask, passage))
+        if _covered(ask, best) < _ASK_COVERED_MIN:
+            return []
+        parts.setdefault(best["id"], (best, []))[1].append(ask)
+    return list(parts.values())
+
+
+def _known(passages: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    said = {word for passage in passages for word in words(f"{passage['heading']} {passage['text']}")}
+    return frozenset(said | set(map(stem, said)))
+
+
+def _covered(ask: str, passage: Mapping[str, Any]) -> float:
+    heading = passage["heading"].rsplit(" > ", 1)[-1]
+    return extract.coverage(content_stems(ask), f"{heading}\n{passage['text']}")
+
+
+def _uncovered(question: Question, passage: Mapping[str, Any]) -> str | None:
+    """The one of several questions that the passage says least about, when that is too little."""
+    if len(question.asks) < 2:
+        return None
+    ask = min(question.asks, key=lambda each: _covered(each, passage))
+    return ask if _covered(ask, passage) < _ASK_COVERED_MIN else None
 
 
 def _read(items: str | list[TResponseInputItem]) -> tuple[_Seen, int]:
     """What the items say, and how many calls they hold."""
     if isinstance(items, str):
         return _Seen(read_document(items), {}), 0
-    document: Mapping[str, Any] = {"subject": "", "category": "", "priority": "", "messages": []}
+    document: Mapping[str, Any] = {"subject": "", "category": "", "priority": "", "channel": "", "messages": []}
     names: dict[str, str] = {}
     results: dict[str, list[str]] = {}
     for item in items:
@@ -141,20 +220,13 @@ def _read(items: str | list[TResponseInputItem]) -> tuple[_Seen, int]:
     return _Seen(document, results), len(names)
 
 
-def _fit(stems: Sequence[str], passage: Mapping[str, Any]) -> float:
-    """How well a passage fits a question: mostly what the search says, and how many of its words the passage holds."""
-    coverage = extract.coverage(stems, f"{passage['heading']}\n{passage['text']}")
-    return (float(passage["score"]) + _COVERAGE_WEIGHT * coverage) / (1 + _COVERAGE_WEIGHT)
-
-
-def _triage(seen: _Seen) -> Mapping[str, str]:
-    document = seen.document
-    text = f"{document['subject']}\n{seen.question()}"
+def _triage(document: Mapping[str, Any], question: Question) -> Mapping[str, str]:
+    text = f"{document['subject']}\n{question.text}"
     stems = set(content_stems(text))
     category = next((name for name, telling in _CATEGORY_STEMS.items() if telling & stems), "general")
     priority = "high" if _URGENT & set(words(text)) else "medium"
     return {
-        "subject": "" if document["subject"] else _headline(seen.question()),
+        "subject": "" if document["subject"] else _headline(question.text),
         "category": "" if document["category"] else category,
         "priority": "" if document["priority"] else priority,
     }
@@ -166,14 +238,5 @@ def _headline(text: str) -> str:
     return line if len(line) <= 80 else line[:80].rsplit(" ", 1)[0] + " …"
 
 
-def _keywords(text: str) -> str:
-    """The words of a question that carry its subject, each once."""
-    kept: dict[str, str] = {}
-    for word in words(text):
-        for stem in content_stems(word):
-            kept.setdefault(stem, word)
-    return " ".join(kept.values()) or text
-
-
-def _escalate(reason: str, summary: str) -> tuple[str, Mapping[str, str]]:
-    return Tool.ESCALATE_TO_HUMAN, {"reason": reason, "summary": summary}
+def _escalate(reason: str, summary: str, draft: str = "") -> tuple[str, Mapping[str, str]]:
+    return Tool.ESCALATE_TO_HUMAN, {"reason": reason, "summary": summary, "suggested_reply": draft}
