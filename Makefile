@@ -45,7 +45,7 @@ clean: ## stop the mesh and forget everything it kept
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi
 
 ##@ Proving
-.PHONY: test test-long test-python test-web check bench
+.PHONY: test test-long test-python test-web check bench eval
 test: test-python test-web ## all tests but the long ones, and at least 85 % of our code run by them
 
 test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(GRPCURL)
@@ -83,6 +83,9 @@ check-web: $(WEB_MODULES)
 
 bench: $(INSTALLED) $(KAFKA) $(WEB) ## measure against the baselines and write bench/RESULTS.md
 	$(BIN)/python -m bench
+
+eval: $(INSTALLED) ## measure how well the agent answers and write evaluation/RESULTS.md (EVAL="--split tune --limit 60" for a part)
+	$(BIN)/python -m evaluation $(EVAL)
 
 ##@ Making
 .PHONY: install third-party kafka generate web lock

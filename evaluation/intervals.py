@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,3 +40,14 @@ class Share:
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.value:.3f} [{low:.3f}, {high:.3f}] ({self.hits}/{self.total})"
+
+
+def weighted(parts: Sequence[tuple[float, Share]]) -> tuple[float, float, float]:
+    """A weighted sum of shares that were counted apart, with its 95 % interval: value, low, high.
+
+    The interval recovers each share's variance from its own interval (MOVER, Zou and Donner 2008).
+    """
+    value = sum(weight * share.value for weight, share in parts)
+    below = math.sqrt(sum((weight * (share.value - share.interval[0])) ** 2 for weight, share in parts))
+    above = math.sqrt(sum((weight * (share.interval[1] - share.value)) ** 2 for weight, share in parts))
+    return value, max(0.0, value - below), min(1.0, value + above)
