@@ -32,9 +32,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reasons of refusal that are this service's own. Besides them, every service refuses alike, under the name of the status
     code as the reason: INVALID_ARGUMENT (with google.rpc.BadRequest: field, rule and mend), UNAUTHENTICATED,
-    PERMISSION_DENIED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE (both with google.rpc.RetryInfo),
-    UNIMPLEMENTED and INTERNAL; and DEPENDENCY_UNAVAILABLE when what it stands on is away. The gateway's own refusals
-    have the domain `gateway.fte`.
+    PERMISSION_DENIED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (with google.rpc.RetryInfo), UNIMPLEMENTED and INTERNAL; and
+    with DEPENDENCY_UNAVAILABLE, status UNAVAILABLE, when what it stands on is away. The gateway's own refusals have the
+    domain `gateway.fte`.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
