@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 from pydantic import SecretStr
@@ -25,13 +25,13 @@ from bench import machine
 from evaluation import attacked, grounded, labels, report, stage
 from evaluation.attacks import attacks
 from evaluation.figures import figures
-from evaluation.labels import Split
-from evaluation.questions import Trial, from_label, samples
+from evaluation.questions import Question, Trial, from_label, more_questions, samples
 from evaluation.stage import Agent
 from simulators import openai
 from simulators.serving import running
 
-SETS: Final[tuple[Split | Literal["samples"], ...]] = ("test", "tune", "samples")
+SETS: Final = ("test", "tune", "samples", "more_questions")
+SPLITS: Final[tuple[labels.Split, ...]] = ("test", "tune")
 _AT_ONCE_ELSEWHERE: Final = 8
 _SIMULATED_MODEL: Final = "gpt-4o"
 _NOTE: Final = "simulator, not a language model"
@@ -87,17 +87,15 @@ async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
         "grounding": {},
     }
     for name in (each for each in SETS if asked.split in (each, "all")):
-        questions = samples(stage.CONTEXT) if name == "samples" else [*map(from_label, labels.messages(name))]
-        chosen = _spread(questions, asked.limit, lambda question: question.stratum)
+        chosen = _spread(_questions(name), asked.limit, lambda question: question.stratum)
         _say(f"{name}: {len(chosen)} messages")
         trials = await _all_of(chosen, agent.try_out, at_once)
         if name != "test":
             # Single lines of the test set are nobody's business: rules are made without a look at them.
             _show(trials, answers=asked.answers)
         found["sets"][name] = figures(trials)
-        if name != "samples":
-            rows = labels.sentences(name)
-            found["grounding"][name] = grounded.measure(rows, sections, agent.limits.coverage_min)
+    for split in SPLITS:
+        found["grounding"][split] = grounded.measure(labels.sentences(split), sections, agent.limits.coverage_min)
     if not asked.no_attacks:
         found["attacks"] = {}
         drawn = _spread(attacks(), asked.limit, lambda attack: attack.goal)
@@ -107,6 +105,16 @@ async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
             found["attacks"][asked_model] = attacked.measure(raids)
     found["machine"] = [*machine.described(), neighbours.described()]
     return found
+
+
+def _questions(name: str) -> list[Question]:
+    match name:
+        case "samples":
+            return samples(stage.CONTEXT)
+        case "more_questions":
+            return more_questions()
+        case _:
+            return [from_label(row) for row in labels.messages() if row.split == name]
 
 
 async def _all_of(rows: Sequence[Row], work: Callable[..., Any], at_once: int) -> list[Any]:

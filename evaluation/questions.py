@@ -12,6 +12,7 @@ from evaluation.labels import Labelled
 ENGLISH: Final = "en"
 # One of a pair is right where the other is: the policy speaks of both as one.
 _AS_GOOD: Final = {"ANSWER_UNSUPPORTED": "NO_ANSWER_FOUND", "LANGUAGE": "OTHER"}
+_MORE: Final = Path(__file__).with_name("more_questions.json")
 # The sample tickets carry no language; three of them with an answer are not in English.
 _SAMPLES_ELSEWHERE: Final = {"sample-066": "de", "sample-067": "es", "sample-068": "fr"}
 
@@ -184,6 +185,26 @@ def samples(context: Path) -> list[Question]:
             category=each["expected"]["category"],
         )
         for each in json.loads((context / "sample-tickets.json").read_text("utf-8"))
+    ]
+
+
+def more_questions() -> list[Question]:
+    """Questions by form that only name the section which answers them, or none."""
+    return [
+        Question(
+            id=f"more-{number:02}",
+            stratum="answerable" if each["section"] else "unanswerable",
+            channel="web_form",
+            language=ENGLISH,
+            subject="",
+            earlier=(),
+            text=each["message"],
+            ending="reply" if each["section"] else "escalate",
+            reason=None if each["section"] else "NO_ANSWER_FOUND",
+            triggers=None,
+            articles=(each["section"],) if each["section"] else (),
+        )
+        for number, each in enumerate(json.loads(_MORE.read_text("utf-8")), 1)
     ]
 
 
