@@ -155,7 +155,7 @@ def test_a_sound_file_is_a_policy() -> None:
         (rule_file(reason="MOOD"), "reason"),
         (rule_file(name="Not a name"), "name"),
         (rule_file(pattern="(unclosed"), "legal"),
-        (rule_file(language="it"), "unknown language it"),
+        (rule_file(language="xx"), "unknown language xx"),
         (rule_file() + 'OTHERS = "x"\n', "OTHERS is no reason"),
         (RULE.format(name="a", reason="LEGAL", language="en", pattern="b") + '[words.en]\nwhen = "x"\n', "otherwise"),
         ("version = ", "not TOML"),

@@ -7,22 +7,46 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Protocol
 
+import re2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import PolicyError
 from agent.model import Priority, Reason
-from agent.thinking.words import language, normalised
+from agent.thinking import sentiment
+from agent.thinking.own_words import capitals, folded, latin_share, own_words, plain_pattern, undisguised
+from agent.thinking.words import language
 
 LANGUAGES: Final = ("en", "de", "es", "fr", "pt")
-_OTHERWISE: Final = "otherwise"
-_WHEN: Final = "when"
-# Lines that quote an earlier mail are not this customer's words.
-_QUOTED_LINE: Final = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+"""The languages that kind words are written in, and that the sentiment is trained on."""
+
+KNOWN_LANGUAGES: Final = frozenset((*LANGUAGES, "cs", "da", "fi", "hu", "it", "nl", "no", "pl", "ro", "sv", "tr"))
+"""The languages that patterns may be written for: those above, and those that a rule may want to know apart."""
+
+OTHERWISE: Final = "otherwise"
+"""The kind words for every reason that has none of its own."""
+
+WHEN: Final = "when"
+"""The words that follow all others: when to expect a person."""
+
+
+# RE2 is linear in the length of the text, whatever the pattern: policies are uploaded, and customers write what they
+# like. This bounds the memory of one rule's patterns.
+_PATTERN_BYTES_MAX: Final = 8 << 20
+_EXCLAMATIONS: Final = re.compile(r"[!?¡¿]*![!?¡¿]*")
+
+
+class Pattern(Protocol):
+    """What is used of a compiled pattern."""
+
+    def search(self, text: str, /) -> Any: ...
+    def sub(self, replacement: str, text: str, /) -> str: ...
+    def finditer(self, text: str, /) -> Iterator[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,72 +58,122 @@ class Finding:
     priority: Priority
 
 
-class _RuleFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a policy finds in a customer's words, by rank: the first gives the reason.
 
-    name: Annotated[str, Field(pattern="^[a-z][a-z_]*$")]
-    reason: Reason
-    priority: Priority
-    patterns: dict[str, list[str]] = Field(min_length=1)
-    near_misses: list[str] = []
-    capitals_min: Annotated[float, Field(ge=0, le=1)] = 0.0
-    letters_min: Annotated[int, Field(ge=0)] = 0
+    `sentiment` is how they sound, from 0 (worst) to 1; None where nothing is left to judge.
+    """
+
+    findings: tuple[Finding, ...]
+    sentiment: float | None
 
 
-class _PolicyFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Said:
+    """One text of a customer, in the forms that rules ask for, each made once."""
 
-    version: Annotated[str, Field(min_length=1, max_length=40)]
-    rules: list[_RuleFile] = Field(min_length=1)
-    words: dict[str, dict[str, Annotated[str, Field(min_length=1, max_length=1000)]]]
+    def __init__(self, text: str) -> None:
+        self.text = own_words(text)
+
+    @cached_property
+    def forms(self) -> tuple[str, ...]:
+        plain = folded(self.text)
+        other = undisguised(plain)
+        return (plain,) if other == plain else (plain, other)
+
+    @cached_property
+    def latin(self) -> float:
+        return latin_share(self.text)
+
+    @cached_property
+    def exclamations(self) -> int:
+        """The longest row of marks at the end of a sentence that has an exclamation mark."""
+        return max(map(len, _EXCLAMATIONS.findall(self.text)), default=0)
+
+    def is_in_capitals(self, share: float, letters_min: int) -> bool:
+        upper, letters = capitals(self.text)
+        return letters >= letters_min and upper >= share * letters
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One trigger: any pattern, in any language, outside its near misses.
+    """One trigger: what a text is like that meets it, in any of these ways.
 
-    With `capitals_min`, the text must also be in capitals: that share of its letters, of `letters_min` at least.
+    - `pattern`, at `hits_min` places at least, outside `near_miss`;
+    - a row of `exclamations_min` marks, one of them an exclamation mark;
+    - a sentiment below `sentiment_below`;
+    - less than `latin_below` of its letters in Latin script.
+
+    With `capitals_min`, the text must besides be in capitals: that share of its letters, of `letters_min` at least.
     """
 
     name: str
     reason: Reason
     priority: Priority
-    pattern: re.Pattern[str]
-    near_miss: re.Pattern[str] | None
-    capitals_min: float
-    letters_min: int
+    languages: tuple[str, ...] = ()
+    pattern: Pattern | None = None
+    near_miss: Pattern | None = None
+    hits_min: int = 1
+    capitals_min: float = 0.0
+    letters_min: int = 0
+    exclamations_min: int = 0
+    sentiment_below: float = 0.0
+    latin_below: float = 0.0
 
-    def matches(self, text: str) -> bool:
-        """Whether a normalised text meets the rule."""
-        if self.capitals_min and not _is_in_capitals(text, self.capitals_min, self.letters_min):
+    def matches(self, said: _Said) -> bool:
+        """Whether a text by itself meets the rule. The sentiment is that of all texts together."""
+        if self.capitals_min and not said.is_in_capitals(self.capitals_min, self.letters_min):
             return False
-        if self.pattern.search(text) is None:
+        if self.exclamations_min and said.exclamations >= self.exclamations_min:
+            return True
+        if self.latin_below and said.latin < self.latin_below:
+            return True
+        return any(map(self._hits, said.forms))
+
+    def _hits(self, text: str) -> bool:
+        if self.pattern is None or not self._found(self.pattern, text):
             return False
         # Most texts end above, so the near misses cost nothing there.
-        return self.near_miss is None or self.pattern.search(self.near_miss.sub(" ", text)) is not None
+        return self.near_miss is None or self._found(self.pattern, self.near_miss.sub(" ; ", text))
+
+    def _found(self, pattern: Pattern, text: str) -> bool:
+        if self.hits_min == 1:
+            return pattern.search(text) is not None
+        return len({hit.group() for hit in pattern.finditer(text)}) >= self.hits_min
 
 
 class Policy:
-    """A version of the rules and the kind words."""
+    """A version of the rules and the kind words. `content` is the file it was read from."""
 
-    def __init__(self, version: str, rules: Sequence[Rule], words: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, version: str, rules: Sequence[Rule], words: Mapping[str, Mapping[str, str]], content: str = ""
+    ) -> None:
         self.version = version
         self.rules = tuple(rules)
+        self.content = content
         self._words = words
 
-    def findings(self, texts: Sequence[str]) -> tuple[Finding, ...]:
-        """The rules that any of the texts meets, by rank: the first gives the reason."""
-        clean = [_QUOTED_LINE.sub("", normalised(text)) for text in texts]
-        return tuple(
-            Finding(rule.name, rule.reason, rule.priority)
-            for rule in self.rules
-            if any(rule.matches(text) for text in clean)
+    def judge(self, texts: Sequence[str]) -> Judgement:
+        """Judges what a customer said, oldest first: subject and messages, quoted mail and signatures left out."""
+        said = [each for each in map(_Said, texts) if each.text.strip()]
+        mood = sentiment.score("\n".join(each.text for each in said)) if said else None
+        return Judgement(
+            tuple(
+                Finding(rule.name, rule.reason, rule.priority)
+                for rule in self.rules
+                if (mood is not None and mood < rule.sentiment_below) or any(map(rule.matches, said))
+            ),
+            mood,
         )
+
+    def findings(self, texts: Sequence[str]) -> tuple[Finding, ...]:
+        """The rules that the texts meet, by rank: the first gives the reason."""
+        return self.judge(texts).findings
 
     def kind_words(self, reason: Reason, texts: Sequence[str]) -> str:
         """What the customer is told when a person takes over: who has it and when to expect them, in their language."""
         words = self._words[language("\n".join(texts))]
-        return f"{words.get(reason, words[_OTHERWISE])}\n\n{words[_WHEN]}"
+        return f"{words.get(reason, words[OTHERWISE])}\n\n{words[WHEN]}"
 
 
 def load(package: str = "agent.thinking", resource: str = "policy.toml") -> Policy:
@@ -107,62 +181,110 @@ def load(package: str = "agent.thinking", resource: str = "policy.toml") -> Poli
     return parse(resources.files(package).joinpath(resource).read_text("utf-8"), resource)
 
 
+_Expression = Annotated[str, Field(min_length=1, max_length=4000)]
+_Expressions = Annotated[list[_Expression], Field(max_length=100)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Count = Annotated[int, Field(ge=0, le=1000)]
+
+
+class _RuleEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=60)]
+    reason: Reason
+    priority: Priority
+    patterns: dict[str, _Expressions] = {}
+    near_misses: _Expressions = []
+    hits_min: Annotated[int, Field(ge=1, le=100)] = 1
+    capitals_min: _Share = 0.0
+    letters_min: _Count = 0
+    exclamations_min: _Count = 0
+    sentiment_below: _Share = 0.0
+    latin_below: _Share = 0.0
+
+
+class _PolicyEntries(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Annotated[str, Field(pattern="^[0-9A-Za-z._-]{1,40}$")]
+    rules: list[_RuleEntry] = Field(min_length=1, max_length=50)
+    words: dict[str, dict[str, Annotated[str, Field(min_length=1, max_length=1000)]]]
+
+
 def parse(text: str, origin: str) -> Policy:
     """The policy in a text. Raises PolicyError, as `load` does."""
     try:
-        file = _PolicyFile.model_validate(tomllib.loads(text))
+        entries = _PolicyEntries.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{origin} is not TOML: {error}") from error
+        raise PolicyError(f"{origin} is not TOML: {error}; mend it there") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise PolicyError(f"{origin}: {place}: {first['msg']}; mend it there") from error
-    _check_words(file, origin)
-    names = [rule.name for rule in file.rules]
+    _check_words(entries, origin)
+    names = [rule.name for rule in entries.rules]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise PolicyError(f"{origin}: rules named twice: {', '.join(sorted(doubled))}; give each its own name")
-    return Policy(file.version, [_rule(rule, origin) for rule in file.rules], file.words)
+    return Policy(entries.version, [_rule(rule, origin) for rule in entries.rules], entries.words, text)
 
 
-def _rule(rule: _RuleFile, origin: str) -> Rule:
-    if unknown := rule.patterns.keys() - set(LANGUAGES):
-        raise PolicyError(f"{origin}: rule {rule.name}: unknown language {', '.join(sorted(unknown))}")
-    every = [pattern for patterns in rule.patterns.values() for pattern in patterns]
+def _rule(entry: _RuleEntry, origin: str) -> Rule:
+    place = f"{origin}: rule {entry.name}"
+    if unknown := entry.patterns.keys() - KNOWN_LANGUAGES:
+        known = ", ".join(sorted(KNOWN_LANGUAGES))
+        raise PolicyError(f"{place}: unknown language {', '.join(sorted(unknown))}; known are {known}")
+    every = [pattern for patterns in entry.patterns.values() for pattern in patterns]
+    if not (every or entry.exclamations_min or entry.sentiment_below or entry.latin_below):
+        raise PolicyError(f"{place}: nothing can meet it; give it patterns, or a bound such as sentiment_below")
     return Rule(
-        name=rule.name,
-        reason=rule.reason,
-        priority=rule.priority,
-        pattern=_compiled(every, rule.name, origin),
-        near_miss=_compiled(rule.near_misses, rule.name, origin) if rule.near_misses else None,
-        capitals_min=rule.capitals_min,
-        letters_min=rule.letters_min,
+        name=entry.name,
+        reason=entry.reason,
+        priority=entry.priority,
+        languages=tuple(language for language, patterns in entry.patterns.items() if patterns),
+        pattern=_compiled(every, place) if every else None,
+        near_miss=_compiled(entry.near_misses, place) if entry.near_misses else None,
+        hits_min=entry.hits_min,
+        capitals_min=entry.capitals_min,
+        letters_min=entry.letters_min,
+        exclamations_min=entry.exclamations_min,
+        sentiment_below=entry.sentiment_below,
+        latin_below=entry.latin_below,
     )
 
 
-def _compiled(patterns: Sequence[str], rule: str, origin: str) -> re.Pattern[str]:
+def _compiled(patterns: Sequence[str], place: str) -> Pattern:
     for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise PolicyError(f"{origin}: rule {rule}: the pattern {pattern!r} is not valid: {error}") from error
-    alternatives = "|".join(f"(?:{pattern})" for pattern in patterns)
+        shown = f"{place}: the pattern {pattern[:60]!r}"
+        if _expression(pattern, shown).search("") is not None:
+            raise PolicyError(f"{shown} fits an empty text; give it a letter it must have")
     # Whole words only: Scunthorpe is a town.
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+    return _expression(rf"\b(?:{'|'.join(f'(?:{pattern})' for pattern in patterns)})\b", f"{place}: its patterns")
 
 
-def _check_words(file: _PolicyFile, origin: str) -> None:
-    known = {*Reason, _WHEN, _OTHERWISE}
+def _expression(pattern: str, place: str) -> Pattern:
+    options = re2.Options()
+    options.max_mem = _PATTERN_BYTES_MAX
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        compiled: Pattern = re2.compile(plain_pattern(pattern), options)
+    except re2.error as error:
+        why = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else "unknown"
+        raise PolicyError(
+            f"{place} is not valid RE2 syntax: {why[:120]}; lookarounds and back references do not exist there"
+        ) from error
+    return compiled
+
+
+def _check_words(entries: _PolicyEntries, origin: str) -> None:
+    known = {*Reason, WHEN, OTHERWISE}
+    if unknown := entries.words.keys() - set(LANGUAGES):
+        raise PolicyError(f"{origin}: words.{min(unknown)} is never used; kind words are in {', '.join(LANGUAGES)}")
     for name in LANGUAGES:
-        words = file.words.get(name)
-        if words is None or not {_WHEN, _OTHERWISE} <= words.keys():
-            raise PolicyError(f"{origin}: words.{name} needs the entries {_WHEN!r} and {_OTHERWISE!r}")
+        words = entries.words.get(name)
+        if words is None or not {WHEN, OTHERWISE} <= words.keys():
+            raise PolicyError(f"{origin}: words.{name} needs the entries {WHEN!r} and {OTHERWISE!r}")
         if unknown := words.keys() - known:
             raise PolicyError(
                 f"{origin}: words.{name}: {', '.join(sorted(unknown))} is no reason; use the contract's names"
             )
-
-
-def _is_in_capitals(text: str, share: float, letters_min: int) -> bool:
-    upper = sum(map(str.isupper, text))
-    letters = upper + sum(map(str.islower, text))
-    return letters >= letters_min and upper >= share * letters
