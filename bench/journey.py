@@ -5,7 +5,8 @@ due. It ends when the desk has committed the reply. Nothing is asked of the mesh
 PostgreSQL's own (`track_commit_timestamp`, read afterwards by the timeline's row of the reply, which is written in the
 same transaction and never changed), and generator and server read the same clock.
 
-The questions are those of `context/sample-tickets.json` that are to be answered, from every channel, as forms.
+The questions are those of `context/sample-tickets.json` that are to be answered, from every channel, as forms. Mails
+that tell of forms are switched off: of so many, Gmail's quota would let hardly any through.
 
     python -m bench journey
 """
@@ -23,8 +24,9 @@ import asyncpg
 
 from bench import load, stage, usage
 from bench.arithmetic import outstanding, percentile, percentiles
-from bench.load import Answers, Question
+from bench.load import Answers
 from bench.profile import Profile
+from bench.requests import Forms, Question
 from local.mesh import Mesh
 from local.paths import CONTEXT
 
@@ -96,7 +98,7 @@ class Run:
 
 def measure() -> dict[str, Any]:
     """Latency at the steady rate, the rate that a burst is worked off at, and the highest rate that was sustained."""
-    with stage.mesh(postgres_settings={"track_commit_timestamp": "on"}) as mesh:
+    with stage.mesh(environment={"FORM_MAILS": "false"}, postgres_settings={"track_commit_timestamp": "on"}) as mesh:
         _run(mesh, WARM_RATE, WARM_SECONDS)
         steady = _run(mesh, STEADY_RATE, STEADY_SECONDS)
         burst = _run(mesh, BURST_RATE, BURST_SECONDS)
@@ -136,7 +138,7 @@ def questions() -> list[Question]:
 def _run(mesh: Mesh, rate: float, seconds: float) -> Run:
     parts = usage.processes(mesh)
     before = usage.cpu_seconds(parts)
-    answers = load.opened(mesh.ports.gateway, questions(), rate=rate, seconds=seconds, run=str(time.time_ns()))
+    answers = load.opened(mesh.ports.gateway, Forms(questions()), rate=rate, seconds=seconds, run=str(time.time_ns()))
     assert mesh.postgres is not None
     endings = asyncio.run(_endings(mesh.postgres.dsn("fte"), list(answers.due)))
     after = usage.cpu_seconds(parts)

@@ -1,4 +1,4 @@
-"""The load generator: forms over HTTP/1.1, from a process of its own.
+"""The load generator: requests over HTTP/1.1, from a process of its own.
 
 Bare sockets under uvloop, because a full HTTP client would take as much of the two cores as the servers it measures;
 what this one takes is counted beside them. Two ways to send: as fast as so many connections get answers (a closed
@@ -9,11 +9,10 @@ from when it was due, not from when a connection came free for it, so that a sta
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from typing import Any, cast
@@ -21,20 +20,12 @@ from typing import Any, cast
 import uvloop
 
 from bench.arithmetic import percentiles, schedule
+from bench.requests import HOST, Requests
 
-HOST = "127.0.0.1"
 CONNECTIONS_MAX = 1000
 ANSWER_SECONDS_MAX = 30.0
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a form asks."""
-
-    subject: str
-    message: str
 
 
 @dataclass
@@ -45,7 +36,7 @@ class Answers:
     cpu_seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
-    # By the reference that each form was promised, the wall-clock time when it was due; in an open loop only.
+    # By the name that each answer gave, the wall-clock time when its request was due; in an open loop only.
     due: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -55,7 +46,7 @@ class Answers:
 
     @property
     def per_second(self) -> float:
-        """Forms accepted in a second."""
+        """Requests accepted in a second."""
         return self.accepted / self.seconds
 
     def figures(self) -> dict[str, Any]:
@@ -68,36 +59,14 @@ class Answers:
         }
 
 
-def closed(port: int, questions: Sequence[Question], *, connections: int, seconds: float, run: str) -> Answers:
+def closed(port: int, requests: Requests, *, connections: int, seconds: float, run: str) -> Answers:
     """Keep so many requests in flight for so long."""
-    return _in_process(_closed, port, questions, run, connections, seconds)
+    return _in_process(_closed, port, requests, run, connections, seconds)
 
 
-def opened(port: int, questions: Sequence[Question], *, rate: float, seconds: float, run: str) -> Answers:
+def opened(port: int, requests: Requests, *, rate: float, seconds: float, run: str) -> Answers:
     """Send at a steady rate for so long, and wait for the last answers."""
-    return _in_process(_opened, port, questions, run, rate, seconds)
-
-
-def form(question: Question, run: str, number: int, port: int) -> bytes:
-    """One request: a form that no other request of any run repeats, under an idempotency key of its own."""
-    body = json.dumps(
-        {
-            "name": f"Customer {number}",
-            "email": f"customer-{run}-{number}@example.com",
-            "subject": question.subject,
-            "category": "technical",
-            "priority": "PRIORITY_MEDIUM",
-            "message": question.message,
-        }
-    ).encode()
-    head = (
-        "POST /api/v1/support/form HTTP/1.1\r\n"
-        f"host: {HOST}:{port}\r\n"
-        "content-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n"
-        f"idempotency-key: {run}-{number}\r\n\r\n"
-    )
-    return head.encode() + body
+    return _in_process(_opened, port, requests, run, rate, seconds)
 
 
 class Wire(asyncio.Protocol):
@@ -145,8 +114,8 @@ class Wire(asyncio.Protocol):
 class _Run:
     """The requests and answers of one run."""
 
-    def __init__(self, port: int, questions: Sequence[Question], run: str) -> None:
-        self._port, self._questions, self._run = port, questions, run
+    def __init__(self, port: int, requests: Requests, run: str) -> None:
+        self._port, self._requests, self._run = port, requests, run
         self._number = 0
         self.answers = Answers()
 
@@ -160,15 +129,15 @@ class _Run:
         if wire.sent_at:
             self.answers.statuses[0] += 1
 
-    def next_form(self) -> bytes:
+    def next(self) -> bytes:
         number = self._number
         self._number += 1
-        return form(self._questions[number % len(self._questions)], self._run, number, self._port)
+        return self._requests.request(self._run, number, self._port)
 
 
-async def _closed(port: int, questions: Sequence[Question], run: str, connections: int, seconds: float) -> Answers:
-    requests = _Run(port, questions, run)
-    answers = requests.answers
+async def _closed(port: int, requests: Requests, run: str, connections: int, seconds: float) -> Answers:
+    sent = _Run(port, requests, run)
+    answers = sent.answers
     began = 0.0
     over = asyncio.Event()
     busy = connections
@@ -185,14 +154,14 @@ async def _closed(port: int, questions: Sequence[Question], run: str, connection
                 over.set()
             return
         wire.sent_at = now
-        wire.send(requests.next_form())
+        wire.send(sent.next())
 
-    wires = [await requests.connect(answered) for _ in range(connections)]
+    wires = [await sent.connect(answered) for _ in range(connections)]
     used = time.process_time()
     began = time.perf_counter()
     for wire in wires:
         wire.sent_at = time.perf_counter()
-        wire.send(requests.next_form())
+        wire.send(sent.next())
     async with asyncio.timeout(seconds + ANSWER_SECONDS_MAX):
         await over.wait()
     answers.seconds = time.perf_counter() - began
@@ -202,9 +171,9 @@ async def _closed(port: int, questions: Sequence[Question], run: str, connection
     return answers
 
 
-async def _opened(port: int, questions: Sequence[Question], run: str, rate: float, seconds: float) -> Answers:
-    requests = _Run(port, questions, run)
-    answers = requests.answers
+async def _opened(port: int, requests: Requests, run: str, rate: float, seconds: float) -> Answers:
+    sent = _Run(port, requests, run)
+    answers = sent.answers
     idle: deque[Wire] = deque()
     wires: list[Wire] = []
     waiting = 0
@@ -214,8 +183,8 @@ async def _opened(port: int, questions: Sequence[Question], run: str, rate: floa
         nonlocal waiting
         answers.statuses[status] += 1
         answers.latencies.append(time.perf_counter() - wire.due_at)
-        if status == 200:
-            answers.due[json.loads(body)["reference"]] = wall + (wire.due_at - began)
+        if status == 200 and (name := requests.name(body)):
+            answers.due[name] = wall + (wire.due_at - began)
         wire.sent_at = 0.0
         waiting -= 1
         idle.append(wire)
@@ -224,7 +193,7 @@ async def _opened(port: int, questions: Sequence[Question], run: str, rate: floa
     async def a_wire() -> Wire:
         while not idle:
             if len(wires) < CONNECTIONS_MAX:
-                wires.append(await requests.connect(answered))
+                wires.append(await sent.connect(answered))
                 return wires[-1]
             freed.clear()
             await freed.wait()
@@ -232,7 +201,7 @@ async def _opened(port: int, questions: Sequence[Question], run: str, rate: floa
         return idle.pop()
 
     for _ in range(16):
-        wires.append(await requests.connect(answered))
+        wires.append(await sent.connect(answered))
     idle.extend(wires)
     used = time.process_time()
     wall, began = time.time(), time.perf_counter()
@@ -242,7 +211,7 @@ async def _opened(port: int, questions: Sequence[Question], run: str, rate: floa
         wire = await a_wire()
         wire.due_at, wire.sent_at = began + due, time.perf_counter()
         waiting += 1
-        wire.send(requests.next_form())
+        wire.send(sent.next())
     async with asyncio.timeout(ANSWER_SECONDS_MAX):
         while waiting:
             freed.clear()

@@ -1,4 +1,4 @@
-"""The form's door of the monolith: `uvicorn bench.baseline.app:app`.
+"""The monolith and its form's door: `uvicorn bench.baseline.app:app`.
 
 The checks are those of channels, by the same functions of its model, so that only what is around them differs:
 FastAPI and Pydantic in place of the contract, the door and the pipeline.
@@ -16,35 +16,29 @@ log writes a line for each request, as channels does for each call; there are no
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import hmac
 import json
-import os
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI, Header, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from bench.baseline.relay import relaying
+from bench.baseline import webhooks
+from bench.baseline.desk import TOPIC, desk, lifespan
 from channels import model
 from channels.errors import UnknownCategory
 from meshkit import promises
 from meshkit.errors import InvalidArgument
 from meshkit.ids import uuid7
 
-TOPIC = "baseline.incoming"
 CATEGORIES = ("general", "technical", "billing", "feedback", "bug_report")
 KEY_KEPT = timedelta(hours=24)
-POOL_MAX = 10
 TRIES_MAX = 8
 
 _CLAIM_AND_FILE = """
@@ -106,48 +100,8 @@ class Promise(BaseModel):
     status_url: str
 
 
-class Desk:
-    """What a running process of the monolith holds."""
-
-    pool: asyncpg.Pool[asyncpg.Record]
-    producer: Any
-    token_key: bytes
-    public_url: str
-    outbox: bool
-
-
-desk = Desk()
-
-
-@asynccontextmanager
-async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Opens the pool and the producer, and closes them."""
-    desk.token_key = os.environ["STATUS_TOKEN_KEY"].encode()
-    desk.public_url = os.environ["PUBLIC_URL"]
-    desk.outbox = os.environ["BASELINE_EVENTS"] == "outbox"
-    dsn = os.environ["DATABASE_URL"]
-    desk.producer = AIOKafkaProducer(
-        bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], acks="all", enable_idempotence=True
-    )
-    await desk.producer.start()
-    async with AsyncExitStack() as stack:
-        desk.pool = await stack.enter_async_context(
-            asyncpg.create_pool(dsn, min_size=POOL_MAX, max_size=POOL_MAX, command_timeout=5, reset=_leave_as_is)
-        )
-        if desk.outbox:
-            await stack.enter_async_context(relaying(dsn, desk.producer))
-        # As the services do at the end of their start.
-        gc.collect()
-        gc.freeze()
-        yield
-    await desk.producer.stop()
-
-
-async def _leave_as_is(_connection: Any) -> None:
-    """Saves the round trip of a reset, as the services do."""
-
-
 app = FastAPI(lifespan=lifespan)
+app.include_router(webhooks.router)
 
 
 @app.post("/api/v1/support/form")

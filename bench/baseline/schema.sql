@@ -14,7 +14,7 @@ create table inbound (
 );
 
 create unique index inbound_provider_message on inbound (channel, provider_message_id);
-create unique index inbound_promise on inbound (reference);
+create unique index inbound_promise on inbound (reference) where reference <> '';
 create index inbound_newest on inbound (receive_time, id);
 
 create table submissions (
@@ -31,4 +31,20 @@ create table outbox (
     topic text not null,
     key   bytea not null,
     value bytea not null
+);
+
+-- When each customer of a provider's channel wrote last, and whether they want to hear from us.
+create table correspondents (
+    channel    text not null,
+    address    text not null,
+    heard_time timestamptz not null,
+    opted_out  boolean not null default false,
+    primary key (channel, address)
+);
+
+-- Up to where the mailbox is read, and up to where it is known to have changed.
+create table mailboxes (
+    address           text primary key,
+    history_id        bigint not null,
+    hinted_history_id bigint not null
 );
