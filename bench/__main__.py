@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import agent, form, journey, machine, report, stage, startup, unary
+from bench import agent, breaker, form, journey, machine, parsing, report, stage, startup, unary, webhook
 from local.kafka import KafkaBroker
 from local.ports import free_ports
 from local.postgres import Postgres
@@ -34,6 +34,9 @@ def measure_stream() -> dict[str, Any]:
 
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "form": form.measure,
+    "webhook": webhook.measure,
+    "parsing": parsing.measure,
+    "breaker": breaker.measure,
     "unary": unary.measure,
     "stream": measure_stream,
     "journey": journey.measure,

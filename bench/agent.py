@@ -174,14 +174,23 @@ async def _local() -> dict[str, Any]:
     recording = Recording(model)
     await Stage(_thinker(Models([("recorded", recording)]), 1)).run()
     ready = Stage(_thinker(Models([("ready", ReadyModel(recording.answers))]), 1))
-    overhead = [await ready.run() for _ in range(RUNS_ALONE)]
+    overhead, used = [], []
+    for _ in range(RUNS_ALONE):
+        cpu_began = time.process_time()
+        overhead.append(await ready.run())
+        used.append(time.process_time() - cpu_began)
     return {
         "local_model": {
             "runs_per_second": round(RUNS / seconds, 1),
             "cpu_ms_a_run": round(1000 * cpu / RUNS, 2),
             **percentiles(alone),
         },
-        "overhead": {"turns": len(recording.answers), **percentiles(overhead)},
+        "overhead": {
+            "turns": len(recording.answers),
+            **percentiles(overhead),
+            # What others on the machine do is not in it.
+            **{f"cpu_{name}": value for name, value in percentiles(used).items()},
+        },
     }
 
 

@@ -33,3 +33,12 @@ def outstanding(due: Sequence[float], done: Sequence[float], moment: float) -> i
 def median(values: Sequence[float]) -> float:
     """The median; of an even number, the mean of the middle two."""
     return statistics.median(values)
+
+
+def per_doubling(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """How many times greater the value is for twice the size: 2 is linear, 4 is a square.
+
+    By the straight line of least squares through the logarithms of both.
+    """
+    slope = statistics.linear_regression([math.log(size) for size in sizes], [math.log(value) for value in values])[0]
+    return float(2**slope)

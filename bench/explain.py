@@ -31,6 +31,48 @@ def form(found: Figures) -> str:
     )
 
 
+def webhook(found: Figures) -> str:
+    """What a webhook costs each side."""
+    parts = []
+    for channel, name in (("whatsapp", "A WhatsApp message"), ("gmail", "A push of Gmail's")):
+        sides = found[channel]
+        ours = sides["mesh"]["cpu_us_per_webhook"]
+        behind = sides["monolith (outbox) behind Envoy"]["cpu_us_per_webhook"]
+        parts.append(
+            f"{name} takes {_listed(ours)} of the mesh's processes, and {_listed(behind)} of the monolith's behind "
+            f"Envoy; in channels, samples fall on {_shares(found['shares_of_python_time_of_channels'][channel])}."
+        )
+    return " ".join(
+        [
+            *parts,
+            "Where Python's share is small, commits are what is waited for: every push writes the one row of its "
+            "mailbox, and the next one has that row only once the commit before is on the disk.",
+            f"The walk files {found['mails_filed']['per_second']} mails a second, one after the other, each by a "
+            "request to Gmail and a commit.",
+        ]
+    )
+
+
+def parsing(found: Figures) -> str:
+    """Which shapes take long."""
+    slowest = sorted(found["one_megabyte"].items(), key=lambda each: -each[1]["median_ms"])[:2]
+    listed = " and ".join(f"{shape} ({each['median_ms']:.0f} ms)" for shape, each in slowest)
+    return (
+        f"Of the shapes of a megabyte, {listed} take longest: each part has headers of its own to be read, and all of "
+        "its text is decoded before it is known how much of it a message may have. Past the limits on parts, depth "
+        "and text a larger mail takes hardly longer, so that some shapes grow by less than their size."
+    )
+
+
+def breaker(found: Figures) -> str:
+    """What the waiting mails are asked of the rest."""
+    return (
+        f"While Gmail was away {found['mails_waiting_at_most']} mails came to wait; its breaker lets one at a time "
+        "find out whether it is back, and each channel has a dispatcher and connections of its own. What is left "
+        "between the two is the cores that they share: replies by mail cost CPU time only while they are sent."
+    )
+
+
 def unary(found: Figures) -> str:
     """What the kit adds to each side of a call."""
     bare, full = found["bare"], found["full"]
@@ -77,6 +119,9 @@ def agent(found: Figures) -> str:
 
 WHERE: Mapping[str, Callable[[Figures], str]] = {
     "form": form,
+    "webhook": webhook,
+    "parsing": parsing,
+    "breaker": breaker,
     "unary": unary,
     "stream": stream,
     "journey": journey,

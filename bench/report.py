@@ -109,7 +109,7 @@ def _agent(found: Mapping[str, Any]) -> list[Row]:
         Row(
             "what the agent adds to a run, its model's time left out: p95",
             "< 25 ms",
-            f"{overhead['p95_ms']:.1f} ms",
+            f"{overhead['p95_ms']:.1f} ms ({overhead['cpu_p95_ms']:.1f} ms of CPU time)",
             overhead["p95_ms"] < 25,
         ),
         Row(
@@ -141,8 +141,70 @@ def _startup(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def _webhook(found: Mapping[str, Any]) -> list[Row]:
+    rows = []
+    for channel, name in (("whatsapp", "WhatsApp webhook"), ("gmail", "Gmail push")):
+        sides, ratios, steady = found[channel], found["throughput_ratio"][channel], found["at_100_per_second"][channel]
+        rows += [
+            Row(
+                f"{name} accepted and durable through Envoy, 200 concurrent: throughput against the monolith {against}",
+                "≥ 1.2 times",
+                f"{ratios[side]:.2f} times ({sides['mesh']['per_second']}/s, {sides[side]['per_second']}/s)",
+                ratios[side] >= 1.2,
+            )
+            for side, against in ((OUTBOX, "without a proxy"), (BEHIND, "behind Envoy too"))
+        ]
+        rows.append(
+            Row(
+                f"{name} at 100/s in an open loop: p50 / p95 / p99",
+                "p95 < 20 ms",
+                f"{steady['p50_ms']:.1f} / {steady['p95_ms']:.1f} / {steady['p99_ms']:.1f} ms",
+                steady["p95_ms"] < 20 and not steady["refused"],
+            )
+        )
+    return rows
+
+
+def _parsing(found: Mapping[str, Any]) -> list[Row]:
+    megabyte, growth = found["one_megabyte"], found["times_longer_for_twice_the_size"]
+    rows = []
+    for share in ("median", "p95"):
+        worst = max(megabyte, key=lambda shape: megabyte[shape][f"{share}_ms"])
+        took = megabyte[worst][f"{share}_ms"]
+        rows.append(Row(f"a mail of 1 MB read, worst shape: {share}", "< 50 ms", f"{took:.1f} ms ({worst})", took < 50))
+    for what, up_to in (("mails", "25 MB"), ("texts", "128 000 characters")):
+        worst = max(growth[what], key=lambda shape: growth[what][shape])
+        times = growth[what][worst]
+        did = "a mail read" if what == "mails" else "a text split"
+        rows.append(
+            Row(
+                f"{did}, up to {up_to}: time for twice the size",
+                "linear (≤ 2.2 times)",
+                f"{times:.2f} times ({worst})",
+                times <= 2.2,
+            )
+        )
+    return rows
+
+
+def _breaker(found: Mapping[str, Any]) -> list[Row]:
+    return [
+        Row(
+            f"replies on {name} while Gmail answers 503: p95 against both well",
+            "within 10 %",
+            f"{found['p95_ratio'][channel]:.2f} times "
+            f"({found['away'][channel]['p95_ms']:.0f} ms, {found['well'][channel]['p95_ms']:.0f} ms)",
+            found["p95_ratio"][channel] <= 1.1,
+        )
+        for channel, name in (("whatsapp", "WhatsApp"), ("web_form", "the web form"))
+    ]
+
+
 ROWS: Mapping[str, Callable[[Mapping[str, Any]], list[Row]]] = {
     "form": _form,
+    "webhook": _webhook,
+    "parsing": _parsing,
+    "breaker": _breaker,
     "unary": _unary,
     "stream": _stream,
     "journey": _journey,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.arithmetic import outstanding, percentile, percentiles, schedule
+from bench.arithmetic import outstanding, per_doubling, percentile, percentiles, schedule
 from bench.profile import LOOP, shares
 
 
@@ -42,6 +42,12 @@ def test_a_schedule_holds_its_rate(rate: int, seconds: int) -> None:
 
 def test_what_is_due_and_not_done_is_outstanding() -> None:
     assert outstanding(due=[0, 1, 2, 3], done=[1.5, 2.5, 9.0], moment=2.6) == 1
+
+
+@pytest.mark.parametrize(("power", "times"), [(0, 1), (1, 2), (2, 4)])
+def test_growth_is_told_for_twice_the_size(power: int, times: float) -> None:
+    sizes = [1, 2, 4, 8, 25]
+    assert per_doubling(sizes, [3 * size**power for size in sizes]) == pytest.approx(times)
 
 
 def test_a_sample_counts_for_the_package_that_was_at_work() -> None:
