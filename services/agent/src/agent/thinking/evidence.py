@@ -22,6 +22,7 @@ _BOUNDS: Final = frozenset(map(stem, LISTS["bounds"].split()))
 _ROLES: Final = frozenset(map(stem, LISTS["roles"].split()))
 _PLANS: Final = frozenset(LISTS["plans"].split())
 _COMMITMENT: Final = re.compile(LISTS["commitment"], re.IGNORECASE)
+_FOR_MACHINES: Final = re.compile(LISTS["for_machines"], re.IGNORECASE)
 _NAME: Final = re.compile(r"(?<=[\w,;)] )[A-Z][\w']*")
 _NUMBER: Final = re.compile(r"\d[\d.,:]*")
 # So many words in front of a number, and behind it, say what is counted.
@@ -64,9 +65,12 @@ class Evidence:
     def __init__(self, passage: Passage) -> None:
         self.passage = passage
         # The title of the article's part says what the sentences beneath it are about.
-        self._heading = _statement(plain(passage.heading.rsplit(" > ", 1)[-1]))
+        heading = plain(passage.heading.rsplit(" > ", 1)[-1])
+        self._heading = _statement("" if _FOR_MACHINES.search(heading) else heading)
         lines = plain(passage.text).splitlines()
-        self._sentences = [_statement(without_marker(text)) for line in lines for text in sentences(line)]
+        said = [without_marker(text) for line in lines for text in sentences(line)]
+        # What speaks to a machine was never written for a customer.
+        self._sentences = [_statement(text) for text in said if not _FOR_MACHINES.search(text)]
         self._word_for_word = {(_bare(each.text), each.exact) for each in self._sentences}
         self._verbatim = _bare(plain(passage.text))
 
@@ -115,9 +119,13 @@ class Evidence:
     def _agrees(self, said: _Statement, source: _Statement, coverage_min: float) -> bool:
         if not said.exact <= source.exact | self._heading.exact:
             return False
-        held = sum(each in source.stems or each in self._heading.stems for each in said.stems)
-        # Of one or two words, one that is not there is the whole point.
-        if held < len(said.stems) * coverage_min or (len(said.stems) <= 2 and held < len(said.stems)):
+        told = sum(each in source.stems for each in said.stems)
+        held = told + sum(each in self._heading.stems for each in said.stems - source.stems)
+        # Of few words, one that is not there is the whole point.
+        if held < len(said.stems) * coverage_min or (len(said.stems) <= 4 and held < len(said.stems)):
+            return False
+        # A heading says what the sentence is about, and no more.
+        if told * 2 < len(said.stems):
             return False
         held_by_either = source.every_stem | self._heading.every_stem
         if not said.every_stem & _ROLES <= held_by_either:
