@@ -253,7 +253,7 @@ async def test_what_the_customer_said_is_sent_as_data_inside_one_json_document(
 
 async def test_the_local_model_streams_the_same_call_as_one_completed_event() -> None:
     model = LocalRulesModel(Thresholds())
-    document = json.dumps({"subject": "", "category": "", "priority": "", "messages": []})
+    document = json.dumps({"channel": "email", "subject": "", "category": "", "priority": "", "messages": []})
     events = [
         event
         async for event in model.stream_response(
