@@ -147,8 +147,10 @@ class LocalRulesModel(TurnModel):
                         (second, self._extract([left], second, question.before, channel)),
                     ]
                 )
-        body = self._extract(question.asks, passage, question.before, channel)
-        return _reply([(passage, body)], leaves_open=left is not None and _covered(left, passage) < _ASK_TOUCHED_MIN)
+        leaves_open = left is not None and _covered(left, passage) < _ASK_TOUCHED_MIN
+        asked = [ask for ask in question.asks if not (leaves_open and ask == left)]
+        body = self._extract(asked, passage, question.before, channel)
+        return _reply([(passage, body)], leaves_open=leaves_open)
 
     def _extract(self, asks: Sequence[str], passage: Mapping[str, Any], before: str, channel: str) -> str:
         characters = voice_of(channel).characters_wanted
