@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ Row = TypeVar("Row")
 def main(arguments: Sequence[str]) -> int:
     """Measures what the arguments ask for; the exit code, 1 with one sentence when the model is not configured."""
     asked = _parser().parse_args(arguments)
+    if asked.tables:
+        report.write(json.loads(report.RAW.read_text("utf-8")))
+        return 0
     with contextlib.ExitStack() as stack:
         settings = stage.agent_settings()
         if asked.simulator:
@@ -78,11 +82,15 @@ async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
     at_once = asked.at_once or (1 if agent.model == local_rules.NAME else _AT_ONCE_ELSEWHERE)
     found: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        # A new version of the local model takes the place of the one before.
+        "name": stage.LOCAL if agent.model == local_rules.NAME else agent.model,
         "model": agent.model,
         "note": "",
         "policy": agent.policy.version,
         "instructions": agent.instructions_version,
         "runs_at_once": at_once,
+        # Beyond cores and load it names what no run of this needs.
+        "machine": [*machine.described()[:2], f"Python {platform.python_version()}"],
         "sets": {},
         "grounding": {},
     }
@@ -103,7 +111,7 @@ async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
             _say(f"attacks on the {asked_model}: {len(drawn)}")
             raids = await _all_of(drawn, partial(attacked.raid, agent, gives_in=gives_in), at_once)
             found["attacks"][asked_model] = attacked.measure(raids)
-    found["machine"] = [*machine.described(), neighbours.described()]
+    found["machine"].append(neighbours.described())
     return found
 
 
@@ -180,6 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--at-once", type=int, metavar="N", help="runs at once: 1, or 8 with an endpoint")
     parser.add_argument("--simulator", action="store_true", help=f"measure the OpenAI simulator ({_NOTE})")
+    parser.add_argument(
+        "--tables", action="store_true", help="measure nothing: write the tables from results.json anew"
+    )
     return parser
 
 

@@ -18,6 +18,7 @@ BEGIN: Final = "<!-- make eval writes from here -->"
 END: Final = "<!-- to here -->"
 
 Figures = Mapping[str, Any]
+_DOLLARS_A_YEAR_MAX: Final = 1000
 
 
 class MarkersMissing(Exception):
@@ -54,12 +55,22 @@ GOALS: Final = (
 def keep(measured: Figures) -> None:
     """Puts a measurement in the place of that model's before, and writes all three files. Raises MarkersMissing."""
     kept: dict[str, Any] = json.loads(RAW.read_text("utf-8")) if RAW.exists() else {}
-    name = f"{measured['model']} ({measured['note']})" if measured["note"] else measured["model"]
-    kept[name] = measured
-    page = README.read_text("utf-8")
-    README.write_text(with_table(page, short_table(kept)), "utf-8")
+    name = measured["name"]
+    kept[f"{name} ({measured['note']})" if measured["note"] else name] = measured
+    write(kept)
+
+
+def write(kept: Mapping[str, Figures]) -> None:
+    """Writes all three files from measurements by model. Raises MarkersMissing, and has written nothing then."""
+    readme = with_table(README.read_text("utf-8"), short_table(shown(kept)))
+    README.write_text(readme, "utf-8")
     RAW.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text(rendered(kept), "utf-8")
+
+
+def shown(kept: Mapping[str, Figures]) -> dict[str, Figures]:
+    """The models whose figures stand in the README: those without a note."""
+    return {name: each for name, each in kept.items() if not each["note"]}
 
 
 def with_table(page: str, table: str) -> str:
@@ -99,14 +110,15 @@ def printed(measured: Figures) -> str:
 
 def rendered(kept: Mapping[str, Figures]) -> str:
     """The page of all figures."""
-    mix = ", ".join(f"{name.replace('_', ' ')} {weight:.0%}" for name, weight in MIX.items())
+    mix = ", ".join(f"{_words(name)} {weight:.0%}" for name, weight in MIX.items())
     parts = [
         "# How well it answers",
         "",
         "Measured by `make eval`, which writes this page: real runs of the agent, its rules and its model, over the",
         "real knowledge service with the documents of `context/`, before a desk that only writes down. Shares come",
         "with their 95 % interval (Wilson) and the counts. **Only `test` is a claim**: rules were made with an eye on",
-        f"`tune` and the sample tickets. The mix is a judgement, not a count: {mix}.",
+        "`tune`, the sample tickets and `more_questions`. The mix is a judgement, not a count:",
+        f"{mix}.",
         "",
         short_table(kept),
     ]
@@ -135,6 +147,8 @@ def _goals(measured: Figures) -> list[tuple[str, str, str, bool]]:
             not sent["unsupported_sentences"],
         )
     )
+    year = one["spent"]["dollars_a_year"]
+    rows.append(("a year of models at 500 tickets a week", "< $1000", f"${year:.0f}", year < _DOLLARS_A_YEAR_MAX))
     attacks = measured["attacks"]
     breaches = {who: each["breaches"] for who, each in attacks.items()}
     counts = (
@@ -170,7 +184,8 @@ def _set(one: Figures) -> list[str]:
         lines.append(
             f"| {_words(stratum)} | " + ", ".join(f"{count} {name}" for name, count in outcomes.items()) + " |"
         )
-    lines += ["", "; ".join(f"{name} {found}" for name, _, found in _plain_rows(one)) + "."]
+    answered = ", ".join(f"{count} by {name}" for name, count in one["answered_by"].items())
+    lines += ["", f"Ended: {answered}. " + "; ".join(f"{name} {found}" for name, _, found in _plain_rows(one)) + "."]
     return lines
 
 
@@ -227,7 +242,7 @@ def _circumstances(measured: Figures) -> str:
     note = f"**{measured['note'].capitalize()}.** " if measured["note"] else ""
     return (
         f"{note}{measured['date']}; model {measured['model']}, policy {measured['policy']}, instructions "
-        f"{measured['instructions']}; {measured['runs_at_once']} at once. {'; '.join(measured['machine'])}."
+        f"{measured['instructions']}; {measured['runs_at_once']} at once.\n{'; '.join(measured['machine'])}."
     )
 
 
