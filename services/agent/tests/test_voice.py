@@ -138,6 +138,17 @@ async def test_a_person_is_handed_the_question_the_search_and_what_of_a_draft_is
     assert "Monday to Friday" in ended.message
 
 
+async def test_a_person_is_told_the_mood_and_the_record_keeps_it() -> None:
+    case, desk, _ = quick_case(POLICY, {}, ["I want my money back. I am so disappointed by all this."], verified=False)
+    await case.judge_by_rules()
+    [ended] = desk.endings
+    assert isinstance(ended, Escalation)
+    assert "Rules: refund" in ended.summary
+    assert "Mood: 0." in ended.summary
+    [step] = [step for step in case.steps if step.name == "rules"]
+    assert 0 <= float(step.facts["sentiment"]) <= 1
+
+
 async def test_who_has_written_three_times_waits_with_a_higher_priority() -> None:
     case, desk, _ = quick_case(POLICY, {}, ["My password.", "Is anybody there", "I wait since an hour"], verified=False)
     await case.create_ticket(Triage(priority=Priority.LOW))

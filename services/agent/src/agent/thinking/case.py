@@ -119,14 +119,16 @@ class Case:
     async def judge_by_rules(self) -> None:
         """Asks the rules before any model: what they find goes to a person, and what asks for nothing is closed."""
         began = self.clock.monotonic()
-        findings = self.policy.findings(self.conversation.read_by_rules())
-        if not findings:
-            self.note("rules", Outcome.OK, {}, began=began)
+        judgement = self.policy.judge(self.conversation.read_by_rules())
+        self._handover.mood = judgement.sentiment
+        mood = {} if judgement.sentiment is None else {"sentiment": f"{judgement.sentiment:.2f}"}
+        if not judgement.findings:
+            self.note("rules", Outcome.OK, mood, began=began)
             await self._close_kindly()
             return
-        first = findings[0]
-        self._handover.rules = [finding.rule for finding in findings]
-        facts = {"reason": first.reason, "rules": ",".join(self._handover.rules)}
+        first = judgement.findings[0]
+        self._handover.rules = [finding.rule for finding in judgement.findings]
+        facts = {"reason": first.reason, "rules": ",".join(self._handover.rules), **mood}
         self.note("rules", Outcome.OK, facts, began=began)
         self.progress.must_escalate = first.reason
         await self.create_ticket(Triage(priority=first.priority))
