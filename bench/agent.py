@@ -40,12 +40,12 @@ from agent.model import (
     Triage,
     Usage,
 )
-from agent.operations import Policies
 from agent.thinking import local_rules, rules
 from agent.thinking.case import Case, Limits
 from agent.thinking.instructions import instructions
 from agent.thinking.local_rules import LocalRulesModel, Thresholds
 from agent.thinking.models import Models, Patience, endpoint_model
+from agent.thinking.rules import Policy
 from agent.thinking.thinker import Budget, Thinker
 from agent.thinking.turn import Turn, TurnModel
 from bench.arithmetic import percentiles
@@ -130,7 +130,7 @@ class Stage:
 
     thinker: Thinker
     neighbours: Neighbours = field(default_factory=Neighbours)
-    policies: Policies = field(default_factory=lambda: Policies(rules.load()))
+    policy: Policy = field(default_factory=rules.load)
     usage: Usage = field(default_factory=Usage)
 
     async def run(self) -> float:
@@ -139,8 +139,7 @@ class Stage:
         ticket = Ticket(filed.ticket_id, "Password", TicketState.NEW)
         message = Message(Author.CUSTOMER, QUESTION, id=filed.message_id)
         conversation = Conversation(filed.conversation_id, "WEB_FORM", 1, 0, ticket, (message,))
-        policy = self.policies.current()
-        case = Case(filed, conversation, self.neighbours, self.neighbours, policy, Limits(), SystemClock())
+        case = Case(filed, conversation, self.neighbours, self.neighbours, self.policy, Limits(), SystemClock())
         model = self.thinker.models.for_run()
         began = time.perf_counter()
         await self.thinker.think(case, model)

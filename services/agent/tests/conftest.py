@@ -95,6 +95,8 @@ class SmallDesk(TicketsServiceServicer):
     meanwhile: Callable[[], object] | None = None
     # How late the answer to a reply comes, after the reply has taken effect.
     slow_seconds: float = 0.0
+    # How many conversations it gives before it stops answering for them.
+    reads_max: int | None = None
 
     def file(
         self,
@@ -155,6 +157,11 @@ class SmallDesk(TicketsServiceServicer):
         self, request: tickets_service_pb2.GetConversationRequest, _context: Any
     ) -> ticket_pb2.Conversation:
         self._hear("GetConversation", request.name, request)
+        if self.reads_max is not None:
+            self.reads_max -= 1
+            if self.reads_max < 0:
+                # Until its caller gives up.
+                await asyncio.Event().wait()
         if request.name not in self.conversations:
             raise refusal("CONVERSATION_NOT_FOUND", Kind.NOT_FOUND)
         return self.conversations[request.name]
@@ -162,8 +169,13 @@ class SmallDesk(TicketsServiceServicer):
     async def ListConversations(
         self, request: tickets_service_pb2.ListConversationsRequest, _context: Any
     ) -> tickets_service_pb2.ListConversationsResponse:
-        newest = list(reversed(self.conversations.values()))[: request.page_size]
-        return tickets_service_pb2.ListConversationsResponse(conversations=newest)
+        self._hear("ListConversations", "", request)
+        newest = list(reversed(self.conversations.values()))
+        start = int(request.page_token or 0)
+        end = start + request.page_size
+        return tickets_service_pb2.ListConversationsResponse(
+            conversations=newest[start:end], next_page_token=str(end) if end < len(newest) else ""
+        )
 
     async def ListCustomerHistory(
         self, request: tickets_service_pb2.ListCustomerHistoryRequest, _context: Any
@@ -322,14 +334,15 @@ class Neighbours:
         )
         clock = SystemClock()
         # Without a budget and without prices nothing is written, and no database is asked.
-        costs = Costs(Database("postgresql://nobody@127.0.0.1:1/none"), Spending(0, clock), clock)
+        database = Database("postgresql://nobody@127.0.0.1:1/none")
+        costs = Costs(database, Spending(0, clock), clock)
         return Answers(
             Outbox("/fte/agent"),
             clock,
             self.desk_client,
             self.knowledge_client,
             thinker,
-            Policies(rules.load()),
+            Policies(rules.load(), database, clock),
             limits,
             costs,
         )

@@ -1,10 +1,12 @@
 """The agent's gRPC door: wire in, one operation, wire out."""
 
+from datetime import datetime
 from typing import Any
 
 from agent import wire
-from agent.operations import Costs, Records, Replays
+from agent.operations import Costs, DryRuns, Policies, Records, Replays
 from agent.operations.costs import DAYS_DEFAULT, TICKETS_PER_WEEK_DEFAULT
+from agent.operations.dry_run import MESSAGES_DEFAULT
 from agent.operations.replay import LIMIT_DEFAULT
 from fte.agent.v1 import agent_service_pb2, run_pb2
 from fte.agent.v1.agent_service_pb2_grpc import AgentServiceServicer
@@ -14,10 +16,20 @@ from meshkit.pages import PageTokens, page_size
 class AgentApi(AgentServiceServicer):
     """Serves `fte.agent.v1.AgentService`."""
 
-    def __init__(self, records: Records, replays: Replays, costs: Costs, pages: PageTokens) -> None:
+    def __init__(
+        self,
+        records: Records,
+        replays: Replays,
+        costs: Costs,
+        policies: Policies,
+        dry_runs: DryRuns,
+        pages: PageTokens,
+    ) -> None:
         self._records = records
         self._replays = replays
         self._costs = costs
+        self._policies = policies
+        self._dry_runs = dry_runs
         self._pages = pages
 
     async def GetRun(self, request: agent_service_pb2.GetRunRequest, context: Any) -> run_pb2.Run:
@@ -59,6 +71,54 @@ class AgentApi(AgentServiceServicer):
         ]
         terms = wire.terms_from_wire(request)
         return wire.replayed_to_wire(await self._replays.replay(conversations, request.limit or LIMIT_DEFAULT, terms))
+
+    async def GetPolicy(self, request: agent_service_pb2.GetPolicyRequest, context: Any) -> run_pb2.Policy:
+        """Reads one policy with its content."""
+        policy = await self._policies.get(wire.policy_version_from_wire(request.name))
+        return wire.policy_to_wire(policy, with_content=True)
+
+    async def ListPolicies(
+        self, request: agent_service_pb2.ListPoliciesRequest, context: Any
+    ) -> agent_service_pb2.ListPoliciesResponse:
+        """Reads a page of policies."""
+        size = page_size(request.page_size)
+        after = None
+        if request.page_token:
+            time, version = self._pages.decode(request.page_token, scope="ListPolicies")
+            after = datetime.fromisoformat(time), version
+        policies = await self._policies.list(after, size + 1)
+        page, more = policies[:size], len(policies) > size
+        token = ""
+        if more and page[-1].create_time is not None:
+            cursor = [page[-1].create_time.isoformat(), page[-1].version]
+            token = self._pages.encode(cursor, scope="ListPolicies")
+        return agent_service_pb2.ListPoliciesResponse(
+            policies=[wire.policy_to_wire(policy) for policy in page], next_page_token=token
+        )
+
+    async def CreatePolicy(self, request: agent_service_pb2.CreatePolicyRequest, context: Any) -> run_pb2.Policy:
+        """Puts a policy on record."""
+        return wire.policy_to_wire(await self._policies.create(request.policy.content, field="policy.content"))
+
+    async def ActivatePolicy(self, request: agent_service_pb2.ActivatePolicyRequest, context: Any) -> run_pb2.Policy:
+        """Puts a policy in force."""
+        return wire.policy_to_wire(await self._policies.activate(wire.policy_version_from_wire(request.name)))
+
+    async def ValidatePolicy(
+        self, request: agent_service_pb2.ValidatePolicyRequest, context: Any
+    ) -> agent_service_pb2.ValidatePolicyResponse:
+        """Tells whether a policy could be put on record."""
+        policy = await self._policies.validate(request.content, field="content")
+        return agent_service_pb2.ValidatePolicyResponse(policy=wire.policy_to_wire(policy))
+
+    async def DryRunPolicy(
+        self, request: agent_service_pb2.DryRunPolicyRequest, context: Any
+    ) -> agent_service_pb2.DryRunPolicyResponse:
+        """Judges past messages by another policy."""
+        version = wire.policy_version_from_wire(request.policy, field="policy") if request.policy else ""
+        return wire.dry_run_to_wire(
+            await self._dry_runs.dry_run(version, request.content, request.limit or MESSAGES_DEFAULT)
+        )
 
     async def GetCosts(
         self, request: agent_service_pb2.GetCostsRequest, context: Any

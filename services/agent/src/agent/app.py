@@ -12,7 +12,7 @@ from agent.api import AgentApi
 from agent.clients import SAFE_TO_REPEAT, Desk, Knowledge
 from agent.consumers import on_message_filed
 from agent.model import Burst
-from agent.operations import Answers, Costs, Policies, Records, Replays
+from agent.operations import Answers, Costs, DryRuns, Policies, Records, Replays
 from agent.settings import Settings
 from agent.thinking import local_rules, rules
 from agent.thinking.case import Limits
@@ -40,6 +40,8 @@ from meshkit.timers import Timer
 _CALLS_AROUND_A_RUN = 4
 # How late a replica learns what the others have spent.
 _COSTS_SECONDS = 5.0
+# How late a replica follows when another policy is put in force.
+_POLICIES_SECONDS = 2.0
 
 
 def build(settings: Settings) -> Service:
@@ -69,7 +71,7 @@ def build(settings: Settings) -> Service:
     answering = models(settings, asked, spending)
     budget = Budget(settings.run_turns_max, settings.run_seconds, settings.openai_output_tokens_max)
     told = instructions(categories=settings.categories, words_max=settings.reply_words_max)
-    policies = Policies(rules.load())
+    policies = Policies(rules.load(), database, clock)
     limits = Limits(
         searches_max=settings.searches_max,
         reply_words_max=settings.reply_words_max,
@@ -90,8 +92,14 @@ def build(settings: Settings) -> Service:
         doors=[
             Door(
                 add_AgentServiceServicer_to_server,
-                # Policies have no door yet: those methods answer UNIMPLEMENTED.
-                AgentApi(Records(database), replays, costs, PageTokens(settings.page_token_key)),  # type: ignore[abstract]
+                AgentApi(
+                    Records(database),
+                    replays,
+                    costs,
+                    policies,
+                    DryRuns(database, desk, policies),
+                    PageTokens(settings.page_token_key),
+                ),
                 agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"],
             )
         ],
@@ -107,8 +115,8 @@ def build(settings: Settings) -> Service:
                 prepare_timeout_seconds=settings.run_seconds + _CALLS_AROUND_A_RUN * settings.neighbour_seconds,
             )
         ],
-        timers=[Timer("costs", _COSTS_SECONDS, costs.look)],
-        on_start=[costs.look],
+        timers=[Timer("costs", _COSTS_SECONDS, costs.look), Timer("policies", _POLICIES_SECONDS, policies.look)],
+        on_start=[policies.start, costs.look],
         resources=[tickets, knowledge, *(each.client for each in asked)],
     )
 

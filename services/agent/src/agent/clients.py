@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Final, TypeVar
 
 import grpc
@@ -48,6 +48,7 @@ _NOTHING_OWED: Final = frozenset(
 )
 _HISTORY_MAX: Final = 10
 _QUERY_CHARACTERS_MAX: Final = 1000
+_PAGE_MAX: Final = 200
 
 Answer = TypeVar("Answer")
 
@@ -69,6 +70,17 @@ class Desk:
         request = tickets_service_pb2.ListConversationsRequest(page_size=limit)
         answer = await _answer("tickets", self._stub.ListConversations(request))
         return tuple(wire.CONVERSATIONS.parse(conversation.name) for conversation in answer.conversations)
+
+    async def conversation_pages(self, limit: int) -> AsyncIterator[tuple[uuid.UUID, ...]]:
+        """Returns all conversations, newest first, in pages of `limit` at most, and of those no more than 200."""
+        token = ""
+        while True:
+            request = tickets_service_pb2.ListConversationsRequest(page_size=min(limit, _PAGE_MAX), page_token=token)
+            answer = await _answer("tickets", self._stub.ListConversations(request))
+            yield tuple(wire.CONVERSATIONS.parse(conversation.name) for conversation in answer.conversations)
+            token = answer.next_page_token
+            if not token:
+                return
 
     async def history(self, ticket_id: uuid.UUID) -> History:
         """Returns what the ticket's customer asked before, as far as the desk lets us see it."""

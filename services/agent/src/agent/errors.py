@@ -83,6 +83,19 @@ class PolicyNotFound(Failure):
         super().__init__("there is no policy of this version", facts={"policy": f"policies/{version}"})
 
 
+class PolicyExists(Failure):
+    """A policy of this version is on record with other content: a change takes a new version."""
+
+    kind: ClassVar[Kind] = Kind.ALREADY_EXISTS
+    reason: ClassVar[str] = reason_name(ErrorReason, ErrorReason.ERROR_REASON_POLICY_EXISTS)
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            "a policy of this version is on record with other content; give a change a new version",
+            facts={"policy": f"policies/{version}"},
+        )
+
+
 class PolicyInvalid(Failure):
     """A policy is not sound; the violation names the entry, the rule it breaks and the mend."""
 

@@ -1,5 +1,6 @@
 """Between the contracts and the model."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -8,12 +9,14 @@ from agent.model import (
     Conversation,
     CostReport,
     Difference,
+    DryRun,
     EarlierTicket,
     Ending,
     Escalation,
     Filed,
     Message,
     Passage,
+    PolicyRecord,
     Priority,
     Reason,
     Replayed,
@@ -30,6 +33,7 @@ from fte.agent.v1 import agent_events_pb2, agent_service_pb2, run_pb2
 from fte.channels.v1 import message_pb2
 from fte.knowledge.v1 import article_pb2, knowledge_service_pb2
 from fte.tickets.v1 import ticket_pb2, tickets_events_pb2, tickets_service_pb2
+from meshkit.errors import InvalidArgument
 from meshkit.ids import ResourceName
 from meshkit.timestamps import moment, timestamp
 
@@ -37,6 +41,7 @@ RUNS = ResourceName("runs")
 TICKETS = ResourceName("tickets")
 MESSAGES = ResourceName("messages")
 CONVERSATIONS = ResourceName("conversations")
+_POLICY = re.compile(r"policies/([0-9A-Za-z._-]{1,40})")
 
 # The desk's limits for what it is told.
 _HEADING_CHARACTERS = 200
@@ -257,7 +262,7 @@ def _step_to_wire(step: Step) -> run_pb2.Step:
 def terms_from_wire(request: agent_service_pb2.ReplayConversationsRequest) -> Terms:
     """How past conversations are to be run again."""
     return Terms(
-        policy_version=request.policy.removeprefix("policies/"),
+        policy_version=policy_version_from_wire(request.policy, field="policy") if request.policy else "",
         policy_content=request.policy_content,
         instructions=request.instructions,
         model=request.model,
@@ -270,6 +275,48 @@ def replayed_to_wire(replayed: Replayed) -> agent_service_pb2.ReplayConversation
         replayed=replayed.count,
         differences=[_difference_to_wire(each) for each in replayed.differences],
         usage=usage_to_wire(replayed.usage),
+    )
+
+
+def policy_version_from_wire(name: str, *, field: str = "name") -> str:
+    """The version in a policy's resource name. Raises InvalidArgument that names `field`."""
+    match = _POLICY.fullmatch(name)
+    if match is None:
+        raise InvalidArgument.of(
+            field,
+            "must be a resource name of the form policies/<version>, such as policies/2026-11-3; "
+            "use the name exactly as the service returned it",
+        )
+    return match[1]
+
+
+def policy_to_wire(policy: PolicyRecord, *, with_content: bool = False) -> run_pb2.Policy:
+    """A policy as staff read it."""
+    return run_pb2.Policy(
+        name=f"policies/{policy.version}",
+        content=policy.content if with_content else "",
+        active=policy.active,
+        rules=[
+            run_pb2.PolicyRule(name=rule.name, escalation_reason=reason_to_wire(rule.reason), languages=rule.languages)
+            for rule in policy.rules
+        ],
+        create_time=None if policy.create_time is None else timestamp(policy.create_time),
+    )
+
+
+def dry_run_to_wire(dry_run: DryRun) -> agent_service_pb2.DryRunPolicyResponse:
+    """What another policy would have done."""
+    return agent_service_pb2.DryRunPolicyResponse(
+        judged=dry_run.judged,
+        differences=[
+            run_pb2.PolicyDifference(
+                message=MESSAGES.format(each.message_id),
+                before=reason_to_wire(each.before),
+                after=reason_to_wire(each.after),
+                rules=each.rules,
+            )
+            for each in dry_run.differences
+        ],
     )
 
 

@@ -13,6 +13,7 @@ from agent.model.conversation import (
     Ticket,
     Triage,
 )
+from agent.model.policies import DryRun, OtherJudgement, PolicyRecord, RuleSummary
 from agent.model.progress import Progress
 from agent.model.records import (
     STEPS_MAX,
@@ -36,19 +37,23 @@ __all__ = [
     "CostReport",
     "DailyCost",
     "Difference",
+    "DryRun",
     "EarlierTicket",
     "Ending",
     "Escalation",
     "Filed",
     "History",
     "Message",
+    "OtherJudgement",
     "Outcome",
     "Passage",
+    "PolicyRecord",
     "Priority",
     "Progress",
     "Reason",
     "Replayed",
     "Reply",
+    "RuleSummary",
     "Run",
     "Sentence",
     "Step",
