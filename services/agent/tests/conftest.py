@@ -97,6 +97,7 @@ class SmallDesk(TicketsServiceServicer):
     slow_seconds: float = 0.0
     # How many conversations it gives before it stops answering for them.
     reads_max: int | None = None
+    pages_asked: list[tickets_service_pb2.ListConversationsRequest] = field(default_factory=list)
 
     def file(
         self,
@@ -169,7 +170,7 @@ class SmallDesk(TicketsServiceServicer):
     async def ListConversations(
         self, request: tickets_service_pb2.ListConversationsRequest, _context: Any
     ) -> tickets_service_pb2.ListConversationsResponse:
-        self._hear("ListConversations", "", request)
+        self.pages_asked.append(request)
         newest = list(reversed(self.conversations.values()))
         start = int(request.page_token or 0)
         end = start + request.page_size
