@@ -58,9 +58,9 @@ def parsing(found: Figures) -> str:
     slowest = sorted(found["one_megabyte"].items(), key=lambda each: -each[1]["median_ms"])[:2]
     listed = " and ".join(f"{shape} ({each['median_ms']:.0f} ms)" for shape, each in slowest)
     return (
-        f"Of the shapes of a megabyte, {listed} take longest: each part has headers of its own to be read, and all of "
-        "its text is decoded before it is known how much of it a message may have. Past the limits on parts, depth "
-        "and text a larger mail takes hardly longer, so that some shapes grow by less than their size."
+        f"Of the shapes of a megabyte, {listed} take longest: each part has headers of its own to be read, and each "
+        "level's boundaries are looked for in all that lies within it. There is a limit on parts, depth and the text "
+        "of a part; what lies beyond one is only passed over, so that some shapes grow by less than their size."
     )
 
 
