@@ -10,8 +10,9 @@ from agent.thinking import extract
 from agent.thinking.words import content_stems
 
 # By logistic regression over the tuning half of evaluation/messages.jsonl, the sample tickets and
-# evaluation/more_questions.json: the score of the search, its lead over the next passage's, and the share of the question's
-# words in the passage. The lead tells most: what is in one article only stands out, what is in none is near to several.
+# evaluation/more_questions.json: the score of the search, its lead over the next passage's, and the share of the
+# question's words in the passage. The lead tells most: what is in one article only stands out, what is in none is near
+# to several.
 _SCORE: Final = 3.74
 _LEAD: Final = 14.67
 _COVERAGE: Final = 2.52
