@@ -77,6 +77,7 @@ def build(settings: Settings) -> Service:
         reply_words_max=settings.reply_words_max,
         coverage_min=settings.grounding_coverage_min,
         categories=settings.categories,
+        hosts=settings.reply_hosts,
     )
     is_traced = settings.otel_exporter_otlp_endpoint is not None
     if is_traced:

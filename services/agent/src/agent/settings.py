@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from meshkit.settings import Seconds, ServiceSettings
 
 Slug = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
+Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=253)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -46,6 +47,11 @@ class Settings(ServiceSettings):
     run_turns_max: int = Field(default=10, ge=4, le=50, description="how often a run may ask its model at most")
     searches_max: int = Field(default=2, ge=1, le=5, description="how often a run may search at most")
     reply_words_max: int = Field(default=300, ge=20, le=1000, description="how many words a reply may have at most")
+    reply_hosts: tuple[Host, ...] = Field(
+        default=("techcorp.example",),
+        min_length=1,
+        description="the hosts, with those below them, that links and addresses in a reply may lead to, as a JSON list",
+    )
     categories: tuple[Slug, ...] = Field(
         default=("general", "technical", "billing", "feedback", "bug_report"),
         min_length=1,
