@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from evaluation.intervals import Share, weighted
-from evaluation.labels import Trigger
+from evaluation.labels import NEGATIVE_BELOW, Trigger
 from evaluation.questions import Trial
 
 TRIGGERS: Final[tuple[str, ...]] = get_args(Trigger)
@@ -46,7 +46,7 @@ def figures(trials: Sequence[Trial]) -> dict[str, Any]:
         },
         "sent": _sent(trials),
         "spent": _spent(trials),
-        "milliseconds": percentiles([trial.seen.seconds for trial in trials]),
+        "milliseconds": percentiles([trial.seen.seconds for trial in trials if trial.seen.model]),
     }
 
 
@@ -106,6 +106,8 @@ def _of_language(trials: Sequence[Trial]) -> dict[str, Any]:
         )
     if trials and all(trial.question.triggers is not None for trial in trials):
         found["triggers"] = _triggers(trials)
+    if moods := [trial for trial in trials if trial.question.sentiment is not None]:
+        found["mood"] = _mood(moods)
     return found
 
 
@@ -121,6 +123,19 @@ def _triggers(trials: Sequence[Trial]) -> dict[str, Any]:
         "all_rules": precision_and_recall(pairs(rules)),
         "any_trigger": precision_and_recall(of_a_message),
         **{name: precision_and_recall(pairs([name])) for name in TRIGGERS},
+    }
+
+
+def _mood(trials: Sequence[Trial]) -> dict[str, Any]:
+    """How far the score of mood is off, and how often it is on the right side of where a person is called."""
+    read = [(trial.seen.sentiment, trial.question.sentiment) for trial in trials]
+    both = [(seen, right) for seen, right in read if seen is not None and right is not None]
+    agreed = sum((seen < NEGATIVE_BELOW) == (right < NEGATIVE_BELOW) for seen, right in both)
+    errors = [abs(seen - right) for seen, right in both]
+    return {
+        "right_side": share(agreed, len(read)),
+        "mean_error": round(statistics.fmean(errors), 3) if errors else None,
+        **precision_and_recall((seen < NEGATIVE_BELOW, right < NEGATIVE_BELOW) for seen, right in both),
     }
 
 

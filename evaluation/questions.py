@@ -24,7 +24,7 @@ class Question:
     """A message as it reaches the agent, and what is right for it.
 
     `earlier` are authors (`customer`, `agent`) and texts, oldest first. `triggers` are None where only the first rule
-    is known, `category` is empty where it is not known. The rest is as in `labels.Label`.
+    is known, `category` is empty and `sentiment` None where they are not known. The rest is as in `labels.Label`.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Question:
     articles: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     category: str = ""
+    sentiment: float | None = None
 
     @property
     def is_english(self) -> bool:
@@ -57,14 +58,15 @@ class Seen:
     """What was seen of a run.
 
     `ending` is `close` for a reply that stands on nothing, and `none` for a run that reached nobody. `triggers` are the
-    reasons of all rules that were met, in lower case. `sentences` are those that were sent, `unsupported` those of them
-    that nothing cited supports, `strange` the figures and addresses that stand in no cited section. Costs are in
-    millionths of a US dollar.
+    reasons of all rules that were met, in lower case; `sentiment` is None where it was not judged. `sentences` are
+    those that were sent, `unsupported` those of them that nothing cited supports, `strange` the figures and addresses
+    that stand in no cited section. Costs are in millionths of a US dollar.
     """
 
     ending: Ending
     reason: str | None = None
     triggers: frozenset[str] = frozenset()
+    sentiment: float | None = None
     text: str = ""
     articles: tuple[str, ...] = ()
     sentences: int = 0
@@ -164,6 +166,7 @@ def from_label(row: Labelled) -> Question:
         triggers=frozenset(row.label.triggers),
         articles=tuple(row.label.articles),
         facts=tuple(row.label.facts),
+        sentiment=row.label.sentiment,
     )
 
 

@@ -161,7 +161,7 @@ def _goals(measured: Figures) -> list[tuple[str, str, str, bool]]:
 def _set(one: Figures) -> list[str]:
     lines = ["| | English | other languages |", "|---|---|---|"]
     for name in one["english"]:
-        if name in ("messages", "triggers"):
+        if name in ("messages", "triggers", "mood"):
             continue
         lines.append(
             f"| {_words(name)} | {_text(_at(one, 'english', name))} | {_text(_at(one, 'other_languages', name))} |"
@@ -179,6 +179,13 @@ def _set(one: Figures) -> list[str]:
                 for what in ("precision", "recall")
             ]
             lines.append(f"| {_words(name)} | " + " | ".join(found) + " |")
+    if "mood" in one["english"]:
+        lines += ["", "| mood below 0.3 | English | all languages |", "|---|---|---|"]
+        for name in ("right_side", "precision", "recall"):
+            found = [_text(_at(one, part, "mood", name)) for part in ("english", "all_languages")]
+            lines.append(f"| {_words(name)} | " + " | ".join(found) + " |")
+        errors = [str(_at(one, part, "mood", "mean_error")) for part in ("english", "all_languages")]
+        lines.append("| mean error of the score | " + " | ".join(errors) + " |")
     lines += ["", "| sort | endings |", "|---|---|"]
     for stratum, outcomes in one["strata"].items():
         lines.append(
@@ -205,7 +212,7 @@ def _plain_rows(one: Figures) -> list[tuple[str, str, str]]:
             "",
             f"${spent['dollars']:.4f}, ${spent['dollars_a_year']:.2f} a year at 500 tickets a week of the mix",
         ),
-        ("time of a run", "", f"p50 {times['p50']:.0f} ms, p95 {times['p95']:.0f} ms"),
+        ("time of a run with a model", "", f"p50 {times['p50']:.0f} ms, p95 {times['p95']:.0f} ms"),
     ]
 
 

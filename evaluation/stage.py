@@ -19,10 +19,10 @@ from agent.clients import Knowledge
 from agent.model import Author, Conversation, Filed, Message, Passage, Reply, Ticket, TicketState, Usage
 from agent.thinking import instructions as told
 from agent.thinking import local_rules, rules
-from agent.thinking.case import Case, Limits
+from agent.thinking.case import Case
 from agent.thinking.models import Models
 from agent.thinking.rules import Policy
-from agent.thinking.thinker import Budget, Thinker
+from agent.thinking.thinker import Thinker
 from evaluation import labels, sent
 from evaluation.desk import Library, RecordingDesk, RecordingLibrary
 from evaluation.questions import Question, Seen, Trial
@@ -94,15 +94,10 @@ class Agent:
         self.instructions_version = told.VERSION
         self.models = models
         self.library = found_in
-        self.limits = Limits(
-            searches_max=given.searches_max,
-            reply_words_max=given.reply_words_max,
-            coverage_min=given.grounding_coverage_min,
-            categories=given.categories,
-        )
-        self._budget = Budget(given.run_turns_max, given.run_seconds, given.openai_output_tokens_max)
+        self.limits = agent.app.limits(given)
+        self._budget = agent.app.budget(given)
         self._runs_max = given.runs_max
-        self._told = told.instructions(categories=given.categories, words_max=given.reply_words_max)
+        self._told = agent.app.told_by(given)
         self._sections = labels.passages(CONTEXT)
         self._thinker = self._thinker_of(models)
 
@@ -137,11 +132,11 @@ class Agent:
 
     def _seen(self, case: Case, desk: RecordingDesk, model: str, seconds: float, usage: Usage) -> Seen:
         ended = desk.ended
-        found = self.policy.findings(case.conversation.read_by_rules())
-        triggers = frozenset(finding.reason.lower() for finding in found)
+        judged = self.policy.judge(case.conversation.read_by_rules())
         seen = Seen(
             "none",
-            triggers=triggers,
+            triggers=frozenset(finding.reason.lower() for finding in judged.findings),
+            sentiment=judged.sentiment,
             category=desk.category,
             model=model,
             seconds=seconds,

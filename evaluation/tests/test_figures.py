@@ -96,6 +96,20 @@ def test_a_year_costs_what_a_ticket_of_the_mix_costs_26000_times() -> None:
     assert (spent["input_tokens"], spent["output_tokens"], spent["dollars"]) == (540, 54, 0.012)
 
 
+def test_a_mood_is_read_right_on_the_right_side_and_by_how_far_it_is_off() -> None:
+    pairs = [(0.1, 0.2), (0.5, 0.2), (0.2, 0.6), (0.6, 0.6)]
+    trials = [Trial(replace(ASKED, sentiment=right), replace(RIGHT, sentiment=seen)) for seen, right in pairs]
+    mood = figures(trials)["english"]["mood"]
+    assert counts(mood["right_side"]) == (2, 4)
+    assert (counts(mood["precision"]), counts(mood["recall"])) == ((1, 2), (1, 2))
+    assert mood["mean_error"] == pytest.approx(0.2)
+
+
+def test_only_runs_that_asked_a_model_are_timed() -> None:
+    trials = [Trial(ASKED, replace(RIGHT, seconds=0.001)), Trial(ASKED, replace(RIGHT, seconds=0.2, model="m"))]
+    assert figures(trials)["milliseconds"] == {"p50": 200.0, "p95": 200.0}
+
+
 def test_samples_are_sorted_as_expected_or_not() -> None:
     sample = replace(ASKED, category="billing")
     found = figures(

@@ -69,22 +69,14 @@ def build(settings: Settings) -> Service:
     costs = Costs(database, spending, clock)
     desk, library = Desk(tickets), Knowledge(knowledge)
     answering = models(settings, asked, spending)
-    budget = Budget(settings.run_turns_max, settings.run_seconds, settings.openai_output_tokens_max)
-    told = instructions(categories=settings.categories, words_max=settings.reply_words_max)
     policies = Policies(rules.load(), database, clock)
-    limits = Limits(
-        searches_max=settings.searches_max,
-        reply_words_max=settings.reply_words_max,
-        coverage_min=settings.grounding_coverage_min,
-        categories=settings.categories,
-        hosts=settings.reply_hosts,
-    )
     is_traced = settings.otel_exporter_otlp_endpoint is not None
     if is_traced:
         trace_runs()
-    thinker = Thinker(answering, budget, runs_max=settings.runs_max, instructions=told, traced=is_traced)
-    answers = Answers(outbox, clock, desk, library, thinker, policies, limits, costs)
-    replays = Replays(database, clock, desk, library, answering, budget, told, policies, limits, costs)
+    held, spendable, told = limits(settings), budget(settings), told_by(settings)
+    thinker = Thinker(answering, spendable, runs_max=settings.runs_max, instructions=told, traced=is_traced)
+    answers = Answers(outbox, clock, desk, library, thinker, policies, held, costs)
+    replays = Replays(database, clock, desk, library, answering, spendable, told, policies, held, costs)
     return Service(
         name="agent",
         settings=settings,
@@ -120,6 +112,27 @@ def build(settings: Settings) -> Service:
         on_start=[policies.start, costs.look],
         resources=[tickets, knowledge, *(each.client for each in asked)],
     )
+
+
+def limits(settings: Settings) -> Limits:
+    """What a run may do at most."""
+    return Limits(
+        searches_max=settings.searches_max,
+        reply_words_max=settings.reply_words_max,
+        coverage_min=settings.grounding_coverage_min,
+        categories=settings.categories,
+        hosts=settings.reply_hosts,
+    )
+
+
+def budget(settings: Settings) -> Budget:
+    """What a run may spend."""
+    return Budget(settings.run_turns_max, settings.run_seconds, settings.openai_output_tokens_max)
+
+
+def told_by(settings: Settings) -> str:
+    """What every run's model is told."""
+    return instructions(categories=settings.categories, words_max=settings.reply_words_max)
 
 
 @dataclass(frozen=True, slots=True)
