@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 from agent.model import Passage
 from agent.thinking.sentences import clauses, exact, plain, sentences, without_marker
@@ -59,20 +60,34 @@ def _statement(text: str) -> _Statement:
     )
 
 
+_Read: TypeAlias = tuple[_Statement, tuple[_Statement, ...], frozenset[tuple[str, frozenset[str]]], str]
+
+
+# An article is compared with many replies before it changes. What customers and models say is never kept.
+@lru_cache(maxsize=512)
+def _read(heading: str, text: str) -> _Read:
+    """A passage's heading, its sentences, the same word for word with what is exact in them, and all of it bare."""
+    # The title of the article's part says what the sentences beneath it are about.
+    title = plain(heading.rsplit(" > ", 1)[-1])
+    lines = plain(text).splitlines()
+    said = [without_marker(each) for line in lines for each in sentences(line)]
+    # What speaks to a machine was never written for a customer.
+    statements = tuple(_statement(each) for each in said if not _FOR_MACHINES.search(each))
+    return (
+        _statement("" if _FOR_MACHINES.search(title) else title),
+        statements,
+        frozenset((_bare(each.text), each.exact) for each in statements),
+        _bare(plain(text)),
+    )
+
+
 class Evidence:
     """A passage made ready to be compared with many sentences."""
 
     def __init__(self, passage: Passage) -> None:
         self.passage = passage
-        # The title of the article's part says what the sentences beneath it are about.
-        heading = plain(passage.heading.rsplit(" > ", 1)[-1])
-        self._heading = _statement("" if _FOR_MACHINES.search(heading) else heading)
-        lines = plain(passage.text).splitlines()
-        said = [without_marker(text) for line in lines for text in sentences(line)]
-        # What speaks to a machine was never written for a customer.
-        self._sentences = [_statement(text) for text in said if not _FOR_MACHINES.search(text)]
-        self._word_for_word = {(_bare(each.text), each.exact) for each in self._sentences}
-        self._verbatim = _bare(plain(passage.text))
+        read = _read(passage.heading, passage.text)
+        self._heading, self._sentences, self._word_for_word, self._verbatim = read
 
     def says(self, sentence: str) -> bool:
         """Whether a sentence stands in the passage word for word."""
@@ -163,6 +178,7 @@ def _same_direction(said: _Statement, source: _Statement) -> bool:
     return said.every_stem & _BOUNDS <= source.every_stem
 
 
+@lru_cache(maxsize=4096)
 def _clauses(source: _Statement) -> list[_Statement]:
     """The parts of a sentence; one that begins with "or" goes on with what the one before is about."""
     parts: list[_Statement] = []
