@@ -43,7 +43,7 @@ ROUNDS = 4
 WARM_SECONDS = 4.0
 ROUND_SECONDS = 8.0
 CUSTOMERS = 40
-# A second, of each channel; little enough that nobody waits for the cores: each WhatsApp message has four receipts.
+# A second, of each channel; little enough that nobody waits for the cores: each WhatsApp message has three receipts.
 RATES = {"whatsapp": 15, "web_form": 30, "email": 5}
 DONE_SECONDS_MAX = 60.0
 CALL_SECONDS_MAX = 30.0
