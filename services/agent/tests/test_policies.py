@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -125,6 +126,24 @@ async def test_a_second_start_and_a_second_replica_change_nothing(
     await start(started)
     async with replica_of(started):
         assert await staff.ListPolicies(ListPoliciesRequest()) == before
+
+
+async def test_replicas_that_start_and_activate_at_once_leave_one_policy_in_force_for_all(
+    started: Service, staff: AgentServiceAsyncStub, neighbours: Neighbours
+) -> None:
+    names = [f"policies/2027-{number}" for number in range(6)]
+    created = await asyncio.gather(*(create(staff, policy_with(f"2027-{number}")) for number in range(6) for _ in "ab"))
+    assert sorted({policy.name for policy in created}) == names
+    async with started.database.connection() as connection:
+        await connection.execute("delete from policy_in_force")
+    async with replica_of(started) as second, replica_of(started) as third:
+        await asyncio.gather(*(start(each) for each in (started, second, third)))
+        await asyncio.gather(*(staff.ActivatePolicy(ActivatePolicyRequest(name=name)) for name in names))
+        policies = (await staff.ListPolicies(ListPoliciesRequest())).policies
+        [active] = [policy.name.removeprefix("policies/") for policy in policies if policy.active]
+        for each in (started, second, third):
+            await tick(each, "policies")
+            assert await version_of_run(each, neighbours, staff) == active
 
 
 async def test_a_policy_that_was_put_on_record_is_read_as_it_was_written_and_is_not_in_force(
