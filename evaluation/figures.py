@@ -86,6 +86,8 @@ def _of_language(trials: Sequence[Trial]) -> dict[str, Any]:
 
     found: dict[str, Any] = {
         "messages": len(trials),
+        "article_found": part(answerable, lambda trial: trial.found_article),
+        "article_found_first": part(answerable, lambda trial: trial.found_article_first),
         "right_article": part(answerable, lambda trial: trial.has_right_article),
         "right_article_of_the_answered": part(answered, lambda trial: trial.has_right_article),
         "every_article": part(answerable, lambda trial: trial.has_every_article),

@@ -58,15 +58,17 @@ class Seen:
     """What was seen of a run.
 
     `ending` is `close` for a reply that stands on nothing, and `none` for a run that reached nobody. `triggers` are the
-    reasons of all rules that were met, in lower case; `sentiment` is None where it was not judged. `sentences` are
-    those that were sent, `unsupported` those of them that nothing cited supports, `strange` the figures and addresses
-    that stand in no cited section. Costs are in millionths of a US dollar.
+    reasons of all rules that were met, in lower case; `sentiment` is None where it was not judged. `found` are the
+    articles of all passages that the searches found, the best first; `articles` are those cited. `sentences` are those
+    that were sent, `unsupported` those of them that nothing cited supports, `strange` the figures and addresses that
+    stand in no cited section. Costs are in millionths of a US dollar.
     """
 
     ending: Ending
     reason: str | None = None
     triggers: frozenset[str] = frozenset()
     sentiment: float | None = None
+    found: tuple[str, ...] = ()
     text: str = ""
     articles: tuple[str, ...] = ()
     sentences: int = 0
@@ -101,6 +103,16 @@ class Trial:
     def is_language_handover(self) -> bool:
         """Whether a person has it because the answer could not be checked in the customer's language."""
         return self.is_escalated and self.seen.reason == "LANGUAGE" and not self.question.is_english
+
+    @property
+    def found_article(self) -> bool:
+        """Whether the searches found an article that is needed, whatever became of it."""
+        return bool(set(self.question.articles) & set(self.seen.found))
+
+    @property
+    def found_article_first(self) -> bool:
+        """Whether the best passage of all that the searches found is of an article that is needed."""
+        return bool(set(self.question.articles) & set(self.seen.found[:1]))
 
     @property
     def has_right_article(self) -> bool:

@@ -132,11 +132,13 @@ class Agent:
 
     def _seen(self, case: Case, desk: RecordingDesk, model: str, seconds: float, usage: Usage) -> Seen:
         ended = desk.ended
+        found = sorted(case.progress.passages.values(), key=lambda passage: -passage.score)
         judged = self.policy.judge(case.conversation.read_by_rules())
         seen = Seen(
             "none",
             triggers=frozenset(finding.reason.lower() for finding in judged.findings),
             sentiment=judged.sentiment,
+            found=tuple(sent.heading_of(each.heading) for each in found),
             category=desk.category,
             model=model,
             seconds=seconds,

@@ -37,6 +37,12 @@ def test_answers_are_counted_over_all_that_could_be_answered() -> None:
     assert counts(english["false_answers"]) == (1, 1)
 
 
+def test_what_was_found_is_counted_whether_it_was_used_or_not() -> None:
+    found = [("A", "B"), ("B", "A"), ("B",), ()]
+    english = figures([Trial(ASKED, replace(PASSED_ON, found=each)) for each in found])["english"]
+    assert (counts(english["article_found"]), counts(english["article_found_first"])) == ((2, 4), (1, 4))
+
+
 def test_what_nothing_supports_is_counted_wherever_it_was_sent() -> None:
     sent = figures([Trial(ASKED, RIGHT), Trial(ASKED, WRONG), Trial(UNKNOWN, WRONG), Trial(ASKED, Seen("none"))])[
         "sent"
