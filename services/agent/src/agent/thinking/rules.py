@@ -38,6 +38,7 @@ WHEN: Final = "when"
 # RE2 is linear in the length of the text, whatever the pattern: policies are uploaded, and customers write what they
 # like. This bounds the memory of one rule's patterns.
 _PATTERN_BYTES_MAX: Final = 8 << 20
+_TERM: Final = re.compile(r"\{([a-z][a-z_]*)\}")
 _EXCLAMATIONS: Final = re.compile(r"[!?¡¿]*![!?¡¿]*")
 
 
@@ -207,6 +208,7 @@ class _PolicyEntries(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Annotated[str, Field(pattern="^[0-9A-Za-z._-]{1,40}$")]
+    terms: dict[Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=60)], _Expression] = Field({}, max_length=100)
     rules: list[_RuleEntry] = Field(min_length=1, max_length=50)
     words: dict[str, dict[str, Annotated[str, Field(min_length=1, max_length=1000)]]]
 
@@ -225,15 +227,16 @@ def parse(text: str, origin: str) -> Policy:
     names = [rule.name for rule in entries.rules]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise PolicyError(f"{origin}: rules named twice: {', '.join(sorted(doubled))}; give each its own name")
-    return Policy(entries.version, [_rule(rule, origin) for rule in entries.rules], entries.words, text)
+    return Policy(entries.version, [_rule(rule, entries.terms, origin) for rule in entries.rules], entries.words, text)
 
 
-def _rule(entry: _RuleEntry, origin: str) -> Rule:
+def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
     place = f"{origin}: rule {entry.name}"
     if unknown := entry.patterns.keys() - KNOWN_LANGUAGES:
         known = ", ".join(sorted(KNOWN_LANGUAGES))
         raise PolicyError(f"{place}: unknown language {', '.join(sorted(unknown))}; known are {known}")
-    every = [pattern for patterns in entry.patterns.values() for pattern in patterns]
+    every = [_spelled_out(pattern, terms, place) for patterns in entry.patterns.values() for pattern in patterns]
+    near_misses = [_spelled_out(pattern, terms, place) for pattern in entry.near_misses]
     if not (every or entry.exclamations_min or entry.sentiment_below or entry.latin_below):
         raise PolicyError(f"{place}: nothing can meet it; give it patterns, or a bound such as sentiment_below")
     return Rule(
@@ -242,7 +245,7 @@ def _rule(entry: _RuleEntry, origin: str) -> Rule:
         priority=entry.priority,
         languages=tuple(language for language, patterns in entry.patterns.items() if patterns),
         pattern=_compiled(every, place) if every else None,
-        near_miss=_compiled(entry.near_misses, place) if entry.near_misses else None,
+        near_miss=_compiled(near_misses, place) if near_misses else None,
         hits_min=entry.hits_min,
         capitals_min=entry.capitals_min,
         letters_min=entry.letters_min,
@@ -250,6 +253,13 @@ def _rule(entry: _RuleEntry, origin: str) -> Rule:
         sentiment_below=entry.sentiment_below,
         latin_below=entry.latin_below,
     )
+
+
+def _spelled_out(pattern: str, terms: Mapping[str, str], place: str) -> str:
+    if unknown := set(_TERM.findall(pattern)) - terms.keys():
+        raise PolicyError(f"{place}: the pattern {pattern[:60]!r} asks for {min(unknown)}; give it an entry in [terms]")
+    # One level: a term holds no term, so that no policy can grow beyond what its length allows.
+    return _TERM.sub(lambda found: f"(?:{terms[found[1]]})", pattern)
 
 
 def _compiled(patterns: Sequence[str], place: str) -> Pattern:
