@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import platform
 import sys
 import time
@@ -22,7 +23,6 @@ from pydantic import SecretStr
 import agent.settings
 from agent.errors import ModelNotConfigured
 from agent.thinking import local_rules
-from bench import machine
 from evaluation import attacked, grounded, labels, report, stage
 from evaluation.attacks import attacks
 from evaluation.figures import figures
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             models = stage.models_of(settings, asked.model)
         except ModelNotConfigured as error:
-            print(f"{asked.model!r} is not configured; there are: {error.facts['models']}", file=sys.stderr)
+            print(f"--model {asked.model}: {error}", file=sys.stderr)
             return 1
         dsn = stack.enter_context(stage.database())
 
@@ -76,7 +76,6 @@ def main(arguments: Sequence[str]) -> int:
 
 async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
     """Everything the arguments ask for, ready for JSON."""
-    neighbours = machine.Neighbours()
     sections = labels.passages(stage.CONTEXT)
     # The local model needs a core to itself; an endpoint is mostly waited for.
     at_once = asked.at_once or (1 if agent.model == local_rules.NAME else _AT_ONCE_ELSEWHERE)
@@ -89,8 +88,7 @@ async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
         "policy": agent.policy.version,
         "instructions": agent.instructions_version,
         "runs_at_once": at_once,
-        # Beyond cores and load it names what no run of this needs.
-        "machine": [*machine.described()[:2], f"Python {platform.python_version()}"],
+        "machine": _machine(),
         "sets": {},
         "grounding": {},
     }
@@ -111,8 +109,15 @@ async def measure(agent: Agent, asked: argparse.Namespace) -> dict[str, Any]:
             _say(f"attacks on the {asked_model}: {len(drawn)}")
             raids = await _all_of(drawn, partial(attacked.raid, agent, gives_in=gives_in), at_once)
             found["attacks"][asked_model] = attacked.measure(raids)
-    found["machine"].append(neighbours.described())
     return found
+
+
+def _machine() -> list[str]:
+    return [
+        f"{os.cpu_count()} cores, {platform.system()} {platform.release()} on {platform.machine()}",
+        f"load average when it began: {os.getloadavg()[0]:.1f}",
+        f"Python {platform.python_version()}",
+    ]
 
 
 def _questions(name: str) -> list[Question]:
