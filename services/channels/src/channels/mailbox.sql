@@ -12,10 +12,13 @@ select exists (select 1 from mailboxes where address = $1);
 
 -- name: note_hint
 -- Does this push tell of anything that is not filed yet? The furthest one is kept.
-update mailboxes
-set hinted_history_id = greatest(hinted_history_id, $2)
-where address = $1 and history_id < $2
-returning true;
+with noted as (
+    update mailboxes
+    set hinted_history_id = greatest(hinted_history_id, $2)
+    where address = $1 and history_id < $2
+    returning true
+)
+select exists (select 1 from noted) as news;
 
 -- name: claim_walk
 -- Is this mailbox ours to read for the next $3 seconds, and from where? Nothing comes back while somebody else reads it,

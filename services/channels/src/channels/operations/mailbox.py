@@ -67,6 +67,7 @@ class Mailbox:
         self._poll_seconds = poll_seconds
         self._address = mails.address.lower()
         self._walker = uuid7()
+        self._noting = store.noting_hints(database)
         self._attempts: Counter[str] = Counter()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -78,9 +79,7 @@ class Mailbox:
         """
         if hint.mailbox.lower() != self._address:
             return
-        async with self._database.connection() as connection:
-            news = await store.note_hint(connection, self._address, hint.history_id)
-        if news:
+        if await store.note_hint(self._noting, self._address, hint.history_id):
             self._woken.set()
 
     async def run(self) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from meshkit import sql
-from meshkit.database import Connection
+from meshkit.database import Connection, Database
+from meshkit.groupcommit import GroupCommit
 
 MAILBOX_QUERIES = sql.load("channels", "mailbox.sql")
 
@@ -36,9 +37,14 @@ async def is_mailbox_open(connection: Connection, address: str) -> bool:
     return found
 
 
-async def note_hint(connection: Connection, address: str, history_id: int) -> bool:
+def noting_hints(database: Database) -> GroupCommit:
+    """What `note_hint` runs: pushes come in bursts, and all of them change one row."""
+    return GroupCommit(database, MAILBOX_QUERIES.note_hint)
+
+
+async def note_hint(noting: GroupCommit, address: str, history_id: int) -> bool:
     """Keeps up to where something is known to have changed; false when that is filed already."""
-    return await connection.fetchval(MAILBOX_QUERIES.note_hint, address, history_id) is True
+    return bool((await noting.fetchrow(address, history_id))["news"])
 
 
 async def claim_walk(

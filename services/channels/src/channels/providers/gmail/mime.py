@@ -79,11 +79,17 @@ class _Content:
             if value := headers.first(name):
                 message[name] = value[:_PARAMETER_CHARACTERS_MAX]
         self.type = _read(message.get_content_type) or "text/plain"
-        self.charset = _read(message.get_content_charset)
-        self.boundary = _read(message.get_boundary)[:_BOUNDARY_CHARACTERS_MAX]
-        self.report_type = _read(lambda: message.get_param("report-type")).lower()
-        self.is_attached = _read(message.get_content_disposition) == "attachment"
-        self.file_name = _base_name(_read(message.get_filename))
+        # Each question reads the whole field anew, and a mail may have a thousand parts: only what can matter is asked.
+        whole = self.type.startswith("multipart/")
+        self.charset = "" if whole else _read(message.get_content_charset)
+        self.boundary = _read(message.get_boundary)[:_BOUNDARY_CHARACTERS_MAX] if whole else ""
+        self.report_type = (
+            _read(lambda: message.get_param("report-type")).lower() if self.type == "multipart/report" else ""
+        )
+        disposed = "content-disposition" in message
+        self.is_attached = disposed and _read(message.get_content_disposition) == "attachment"
+        named = disposed or "name" in (headers.first("content-type") or "").lower()
+        self.file_name = _base_name(_read(message.get_filename)) if named else ""
         self.encoding = headers.first("content-transfer-encoding").lower()[:40]
 
     @property
