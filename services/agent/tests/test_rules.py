@@ -92,6 +92,72 @@ def test_quoted_lines_are_not_the_customers_words() -> None:
     assert POLICY.findings(["Thanks, solved.\n> I want my money back\n> now"]) == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thanks, solved.\n\nOn 3 May 2026 TechCorp support wrote:\n\n> you may ask for a refund",
+        "Thanks, solved.\n-----Original Message-----\nI want my money back",
+        "Thanks, solved.\n-- \nMarlowe Solicitors, we sue so that you need not",
+        "Wie ändere ich mein Passwort?\n\nMit freundlichen Grüßen\nA. Klage\nKanzlei Klage, Rechtsanwälte",
+        "Where are my invoices?\nKind regards,\nJo Ray\nJo's Refund Shop",
+    ],
+)
+def test_earlier_mail_and_signatures_are_not_judged(text: str) -> None:
+    assert POLICY.findings([text]) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please ref\u200bund the payment.",
+        "Please r\u0435fund the payment.",
+        "Please r e f u n d the payment.",
+        "Please \uff52\uff45\uff46\uff55\uff4e\uff44 the payment.",
+        "REFUUUUND the payment",
+        "Please r3fund the payment.",
+    ],
+)
+def test_a_disguised_word_is_the_word(text: str) -> None:
+    assert Reason.REFUND_REQUEST in [finding.reason for finding in POLICY.findings([text])]
+
+
+@pytest.mark.parametrize(
+    "text", ["what a f*ck up", "sh!t app", "this is bullsh**", "f u c k this", "so ein Sch***", "p*ta app", "m*rde"]
+)
+def test_masked_swearing_is_swearing(text: str) -> None:
+    assert Reason.PROFANITY in [finding.reason for finding in POLICY.findings([text])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dove posso scaricare la fattura, e quanti utenti abbiamo nella formula gratuita?",
+        "Waar vind ik het wachtwoord van mijn account?",
+        "Jak zmienić hasło? Nie mogę się zalogować.",
+        "Hur byter jag lösenord och vad kostar det?",
+        "Как изменить пароль?",
+        "パスワードを変更するにはどうすればいいですか",
+    ],
+)
+def test_a_language_nobody_checks_goes_to_a_person(text: str) -> None:
+    assert [finding.reason for finding in POLICY.findings([text])] == [Reason.LANGUAGE]
+
+
+def test_a_foreign_name_is_not_a_foreign_language() -> None:
+    assert POLICY.findings(["Can I rename the board 'Het Huis' and invite Jak and \u0418\u0432\u0430\u043d?"]) == ()
+
+
+def test_bitter_words_without_swearing_are_found_by_how_they_sound() -> None:
+    judged = POLICY.judge(["You have let us down for months and I have lost all trust in your company."])
+    assert [finding.reason for finding in judged.findings] == [Reason.NEGATIVE_SENTIMENT]
+    assert judged.sentiment is not None
+    assert judged.sentiment < 0.3
+
+
+def test_where_nothing_is_left_to_judge_there_is_no_mood() -> None:
+    assert POLICY.judge(["> all of it is quoted", "  "]) == rules.Judgement((), None)
+
+
 def test_the_subject_is_judged_like_the_message() -> None:
     assert POLICY.findings(["Refund please", "See subject."])[0].reason == Reason.REFUND_REQUEST
 
@@ -164,6 +230,27 @@ def test_a_broken_file_is_refused_by_the_entry_that_breaks_it(text: str, said: s
     with pytest.raises(PolicyError, match=r"^rules") as raised:
         rules.parse(text, "rules")
     assert said in str(raised.value)
+
+
+def test_a_pattern_is_written_with_the_terms_of_its_policy() -> None:
+    policy = rules.parse(
+        rule_file(pattern="my {who}").replace("[[rules]]", "[terms]\nwho = 'lawyer|judge'\n[[rules]]"), "r"
+    )
+    assert policy.findings(["ask my judge"])
+    assert not policy.findings(["ask my {who}, or who"])
+
+
+@pytest.mark.parametrize("pattern", ["my {who}", "(?=x)y", r"(a)\1", "x*", "(a{1000}){1000}"])
+def test_a_pattern_that_no_linear_engine_runs_or_that_fits_anything_is_refused(pattern: str) -> None:
+    with pytest.raises(PolicyError, match="legal"):
+        rules.parse(rule_file(pattern=pattern), "rules")
+
+
+def test_a_hostile_pattern_takes_no_longer_for_a_hostile_text() -> None:
+    policy = rules.parse(rule_file(pattern="(a+)+b(a|aa)+c"), "rules")
+    began = time.perf_counter()
+    assert policy.findings(["a" * 20_000]) == ()
+    assert time.perf_counter() - began < 0.5
 
 
 def test_two_rules_of_one_name_are_refused() -> None:

@@ -53,7 +53,7 @@ _SPELLED: Final = str.maketrans(
 _LOOKALIKES: Final = dict(zip("авекмнорстухіјѕԁɡһѵԝⅼαβεηικνορτυχω", "abekmhopctyxijsdghvwlabenikvoptuxw", strict=True))
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _MASKED: Final = re.compile(r"(?<![\w*])([a-z]{1,6})([*#@$]{1,6})([a-z]{1,20})(?!\w)")
-_MASKED_END: Final = re.compile(r"(?<![\w*])([a-z]{1,3})(\*{2,8})(?![\w*])")
+_MASKED_END: Final = re.compile(r"(?<![\w*])([a-z]{1,8})(\*{2,8})(?![\w*])")
 _FIGURES: Final = str.maketrans({"1": "i", "0": "o", "3": "e", "4": "a", "@": "a", "$": "s", "!": "i"})
 _WITH_FIGURES: Final = re.compile(r"(?<!\w)(?=[a-z$])(?=\w*[0134@$!])[a-z0134@$!]{3,20}(?![\w@])")
 _SPACED: Final = re.compile(r"(?<!\w)[a-z](?:[ .\-_][a-z]){2,20}(?!\w)")
