@@ -2,7 +2,7 @@
 
 A logistic regression over two kinds of evidence: hashed parts of words, which generalise over endings and typing
 errors, and counts of words from a lexicon, which know more words than any training set of this size. Everything that
-is needed stands in `model.json`; `train.py` makes it.
+is needed stands in `sentiment.json`, which is made by `python -m evaluation.sentiment.train`.
 """
 
 from __future__ import annotations
