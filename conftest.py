@@ -20,6 +20,8 @@ for name in ("meshkit", "local", "gateway", "simulators"):
         importlib.import_module(name)
 
 
+# Before xdist looks at the groups, which it does in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Hands whole files to a worker, and all that use the same mesh to one."""
     for item in items:
