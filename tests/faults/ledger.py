@@ -135,14 +135,14 @@ def quiet(mesh: Mesh, within_seconds: float) -> None:
 
 
 def sends_open(mesh: Mesh) -> int:
-    """How many deliveries have neither been sent nor come to a person."""
+    """How many replies have neither been sent nor come to a person."""
 
     async def count() -> int:
         assert mesh.postgres is not None
         connection = await asyncpg.connect(mesh.postgres.dsn(DATABASE), timeout=10)
         try:
             found: int = await connection.fetchval(
-                "select count(*) from channels.deliveries where state in ('queued', 'claimed')"
+                "select count(*) from channels.deliveries where kind = 'reply' and state in ('queued', 'claimed')"
             )
         finally:
             await connection.close()
