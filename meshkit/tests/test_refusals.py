@@ -70,4 +70,5 @@ async def test_an_unknown_method_is_unimplemented_whatever_shape_the_call_has(se
     raw = [b"\xff", b""]
     for call in (channel.stream_unary(method)(raw), channel.unary_stream(method)(b"").read()):
         assert (await refused(call)).code() is grpc.StatusCode.UNIMPLEMENTED
-    assert (await refused(channel.stream_stream(method)(raw).read())).code() is grpc.StatusCode.UNIMPLEMENTED
+    # Nothing is written here: the refusal may come before the first word, and writing would fail instead.
+    assert (await refused(channel.stream_stream(method)().read())).code() is grpc.StatusCode.UNIMPLEMENTED

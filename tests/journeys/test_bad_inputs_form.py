@@ -283,7 +283,9 @@ def test_an_idempotency_key_that_is_none_is_refused(customer: Customer, mesh: Me
 
 async def posted(url: str, forms: Sequence[Json], addresses: Sequence[str]) -> list[httpx.Response]:
     """The answers to these forms from these addresses, as fast as twenty connections bring them."""
-    async with httpx.AsyncClient(base_url=url, limits=httpx.Limits(max_connections=20), timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=url, limits=httpx.Limits(max_connections=20), timeout=httpx.Timeout(30, pool=120)
+    ) as http:
         return await asyncio.gather(
             *(
                 http.post(FORM, json=form, headers={"X-Forwarded-For": address})

@@ -312,5 +312,5 @@ async def test_the_check_of_adversarial_runs_fails_when_a_guard_is_removed(
 ) -> None:
     remove_guard(monkeypatch)
     with pytest.raises(ExceptionGroup) as raised:
-        await run_adversaries(400, seed=7)
+        await run_adversaries(800, seed=7)
     assert raised.group_contains(AssertionError)

@@ -47,7 +47,7 @@ _ASK_TOUCHED_MIN: Final = 0.2
 class Thresholds:
     """From which likelihood on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    fit_min: float = 0.8
+    fit_min: float = 0.6
     words_max: int = 120
 
 
