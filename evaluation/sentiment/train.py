@@ -1,6 +1,6 @@
 """Trains the model of mood, and prints how well it does beside a lexicon alone.
 
-    python -m evaluation.sentiment.train          train, write model.json, measure on the test part
+    python -m evaluation.sentiment.train          train, write the agent's weights, measure on the test part
     python -m evaluation.sentiment.train --try    compare settings by cross-validation over the training part alone
 
 The same messages and lexicon give the same bytes.
@@ -21,8 +21,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from agent.thinking.sentiment import BITS, DENSE, LEVELS, MODEL, MOODS, Features, Lexicon, Model, features
 from evaluation.intervals import Share
-from evaluation.sentiment.score import BITS, DENSE, LEVELS, MODEL, MOODS, Features, Lexicon, Model, features
 
 HERE: Final = Path(__file__).parent
 MESSAGES: Final = HERE / "messages.jsonl"
@@ -123,7 +123,7 @@ def as_file(weights: Weights) -> dict[str, Any]:
 
 
 def train() -> dict[str, Any]:
-    """The model of the training part, as the content of `model.json`."""
+    """The model of the training part, as the content of the agent's `sentiment.json`."""
     messages, lexicon = labelled("train"), Lexicon(lists())
     rows = matrix([features(message.text, lexicon) for message in messages])
     return as_file(fit(rows, _numbers(messages)))

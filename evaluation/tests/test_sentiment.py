@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.thinking.sentiment import LEVELS, MODEL, MOODS, Lexicon, Model, features, model, score
 from evaluation import labels
-from evaluation.sentiment.score import LEVELS, MODEL, MOODS, Lexicon, Model, features, model, score
 from evaluation.sentiment.train import by_lexicon, detection, labelled, lists, train
 
 TRAIN, TEST = labelled("train"), labelled("test")
