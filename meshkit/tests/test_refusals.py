@@ -10,7 +10,7 @@ import pytest
 
 from meshkit.errors import InvalidArgument, ResourceExhausted
 from meshkit.status import from_rpc_error
-from meshkit.testing import InProcess, echo, serve
+from meshkit.testing import InProcess, echo, failing, serve
 
 
 class Refusing(echo.Echo):
@@ -21,12 +21,6 @@ class Refusing(echo.Echo):
 
     async def Say(self, request: Any, context: Any) -> Any:
         raise self.failure
-
-
-async def refused(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 @pytest.fixture
@@ -41,21 +35,21 @@ async def test_who_should_come_again_is_told_when_where_http_has_the_place_for_i
 ) -> None:
     door = echo.door(Refusing(ResourceExhausted("too many", retry_after_seconds=seconds)))
     async with serve([door], echo.OPEN_TO_ALL) as served:
-        error = await refused(echo.stub(served.channel).Say(echo.say()))
+        error = await failing(echo.stub(served.channel).Say(echo.say()))
         assert dict(error.trailing_metadata() or ())["retry-after"] == told
 
 
 async def test_a_failure_that_does_not_pass_by_itself_names_no_time_to_come_again() -> None:
     door = echo.door(Refusing(InvalidArgument("never", retry_after_seconds=5)))
     async with serve([door], echo.OPEN_TO_ALL) as served:
-        error = await refused(echo.stub(served.channel).Say(echo.say()))
+        error = await failing(echo.stub(served.channel).Say(echo.say()))
         assert "retry-after" not in dict(error.trailing_metadata() or ())
 
 
 async def test_an_unknown_method_is_unimplemented(served: InProcess) -> None:
     channel: Any = served.channel
     for method in (f"/{echo.SERVICE}/Nothing", '/"made up"/By_a_caller', "/"):
-        error = await refused(channel.unary_unary(method)(b"\xff", metadata=(("x-request-id", "r-18"),)))
+        error = await failing(channel.unary_unary(method)(b"\xff", metadata=(("x-request-id", "r-18"),)))
         assert error.code() is grpc.StatusCode.UNIMPLEMENTED
         failure = from_rpc_error(error)
         assert (failure.reason, failure.domain) == ("UNIMPLEMENTED", "testing.fte")
@@ -69,6 +63,6 @@ async def test_an_unknown_method_is_unimplemented_whatever_shape_the_call_has(se
     method = f"/{echo.SERVICE}/Nothing"
     raw = [b"\xff", b""]
     for call in (channel.stream_unary(method)(raw), channel.unary_stream(method)(b"").read()):
-        assert (await refused(call)).code() is grpc.StatusCode.UNIMPLEMENTED
+        assert (await failing(call)).code() is grpc.StatusCode.UNIMPLEMENTED
     # Nothing is written here: the refusal may come before the first word, and writing would fail instead.
-    assert (await refused(channel.stream_stream(method)().read())).code() is grpc.StatusCode.UNIMPLEMENTED
+    assert (await failing(channel.stream_stream(method)().read())).code() is grpc.StatusCode.UNIMPLEMENTED

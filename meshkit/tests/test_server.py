@@ -19,7 +19,7 @@ from meshkit.errors import Failure, Kind, Violation
 from meshkit.server import Server, ServerError
 from meshkit.settings import ServiceSettings
 from meshkit.status import from_rpc_error
-from meshkit.testing import InProcess, echo, eventually, serve, settings_for, signed
+from meshkit.testing import InProcess, echo, eventually, failing, serve, settings_for, signed
 
 SECRET = "ada@example.com +49 170 1234567"
 
@@ -46,12 +46,6 @@ class Behaving(echo.Echo):
 
 def doing(behave: Any) -> Any:
     return echo.door(Behaving(behave))
-
-
-async def failing(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 @pytest.fixture

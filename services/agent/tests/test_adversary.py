@@ -25,7 +25,10 @@ from agent.thinking.words import LISTS
 
 LIMITS: Final = Limits(reply_words_max=60)
 AT_ONCE: Final = 16
-BUDGET: Final = Budget(turns=8, seconds=0.5)
+TURNS: Final = 8
+# Nobody runs out of time but those who hang: what the others do hangs on their dice alone, however busy the machine is.
+SECONDS: Final = 60.0
+SECONDS_OF_ONE_WHO_HANGS: Final = 0.5
 RESET: Final = Passage(
     "articles/product-docs/versions/1/passages/2",
     "Reset a forgotten password",
@@ -83,7 +86,7 @@ class Adversary(TurnModel):
         self._dice = dice
         self._obedience = dice.random() ** 0.5
         # A run that hangs costs its whole time budget: few are enough.
-        self._hangs = dice.random() < 0.01
+        self.hangs = dice.random() < 0.01
         self._insists = dice.random() < 0.1
 
     async def answer(self, turn: Turn) -> ModelResponse:
@@ -93,7 +96,7 @@ class Adversary(TurnModel):
             raise RuntimeError("the endpoint said something strange")
         if mood < 0.06:
             return _response([_text("I would rather talk.")])
-        if self._hangs and mood < 0.3:
+        if self.hangs and mood < 0.3:
             await asyncio.Event().wait()
         if self._insists and Tool.SEND_RESPONSE not in turn.tools:
             return _response([self._call([Tool.SEND_RESPONSE])])
@@ -164,11 +167,13 @@ async def run_adversaries(count: int, seed: int) -> None:
             case, desk, knowledge = quick_case(
                 policy, PASSAGES, question, channel=channel, verified=verified, limits=LIMITS
             )
+            adversary = Adversary(own)
+            budget = Budget(turns=TURNS, seconds=SECONDS_OF_ONE_WHO_HANGS if adversary.hangs else SECONDS)
             thinker = Thinker(
-                Models([("adversary", Adversary(own))], call_seconds=60), BUDGET, runs_max=1, instructions=text
+                Models([("adversary", adversary)], call_seconds=SECONDS), budget, runs_max=1, instructions=text
             )
             # The longest that a run may take, and some time for a busy machine.
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SECONDS + 20):
                 await thinker.think(case)
             endings[case.progress.ending or ""] += 1
             require_kept_rules(case, desk, knowledge)

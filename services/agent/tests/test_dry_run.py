@@ -11,7 +11,7 @@ import pytest
 from services.agent.tests.conftest import refusal
 from services.agent.tests.policies import policy_with, policy_without_rule
 from services.agent.tests.test_api import handle
-from services.agent.tests.test_policies import create, refused, start
+from services.agent.tests.test_policies import create, start
 
 from fte.access import ACCESS
 from fte.agent.v1.agent_service_pb2 import ActivatePolicyRequest, DryRunPolicyRequest, DryRunPolicyResponse
@@ -19,7 +19,7 @@ from fte.agent.v1.agent_service_pb2_grpc import AgentServiceStub
 from fte.tickets.v1 import ticket_pb2
 from meshkit.errors import Kind, Unavailable
 from meshkit.service import Service
-from meshkit.testing import serve
+from meshkit.testing import refused, serve
 
 if TYPE_CHECKING:
     from services.agent.tests.conftest import Neighbours

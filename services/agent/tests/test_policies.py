@@ -33,8 +33,7 @@ from fte.tickets.v1 import ticket_pb2
 from meshkit.clock import SystemClock
 from meshkit.database import Database
 from meshkit.service import Service
-from meshkit.status import RpcFailure, from_rpc_error
-from meshkit.testing import prepare_all, serve
+from meshkit.testing import prepare_all, refused, serve
 
 if TYPE_CHECKING:
     from services.agent.tests.conftest import Neighbours
@@ -83,12 +82,6 @@ async def staff(started: Service) -> AsyncIterator[AgentServiceAsyncStub]:
 
 async def create(staff: AgentServiceAsyncStub, content: str) -> run_pb2.Policy:
     return await staff.CreatePolicy(CreatePolicyRequest(policy=run_pb2.Policy(content=content)))
-
-
-async def refused(call: Awaitable[Any]) -> RpcFailure:
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call
-    return from_rpc_error(raised.value)
 
 
 async def version_of_run(service: Service, neighbours: Neighbours, staff: AgentServiceAsyncStub) -> str:

@@ -7,9 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
-from google.protobuf.message import Message
 from services.channels.tests.faulty_network import Link, link_to
 
 from channels.app import build
@@ -24,7 +22,6 @@ from local.fixtures import MakeDatabase
 from meshkit.database import Database
 from meshkit.migrations import migrate
 from meshkit.service import Service
-from meshkit.status import RpcFailure, from_rpc_error
 from meshkit.testing import HeldClock, InProcess, serve, settings_for
 
 if TYPE_CHECKING:
@@ -43,15 +40,6 @@ def form(**fields: Any) -> SubmitFormRequest:
         "message": "How do I export a board?",
     }
     return SubmitFormRequest(**{**filled, **fields})
-
-
-async def refused(call: Awaitable[Message]) -> RpcFailure:
-    """How the service refused the call."""
-    try:
-        answer = await call
-    except grpc.aio.AioRpcError as error:
-        return from_rpc_error(error)
-    raise AssertionError(f"not refused, but answered: {answer}")
 
 
 @dataclass

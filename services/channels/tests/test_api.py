@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from services.channels.tests.conftest import STATUS_TOKEN_KEY, Running, StartChannels, form, refused
+from services.channels.tests.conftest import STATUS_TOKEN_KEY, Running, StartChannels, form
 
 from channels import store
 from channels.errors import (
@@ -34,7 +34,7 @@ from fte.identity.v1.customer_pb2 import IDENTIFIER_TYPE_EMAIL
 from meshkit.envelope import Event
 from meshkit.outbox import Outbox
 from meshkit.promises import StatusTokens
-from meshkit.testing import eventually
+from meshkit.testing import eventually, refused
 from meshkit.timestamps import moment
 
 TOKENS = StatusTokens(STATUS_TOKEN_KEY)

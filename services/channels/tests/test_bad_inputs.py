@@ -6,12 +6,12 @@ from typing import Any
 
 import grpc
 import pytest
-from services.channels.tests.conftest import STATUS_TOKEN_KEY, Running, StartChannels, form, refused
+from services.channels.tests.conftest import STATUS_TOKEN_KEY, Running, StartChannels, form
 from services.channels.tests.faulty_network import Link
 
 from channels.settings import Settings
 from fte.channels.v1 import channels_service_pb2 as pb
-from meshkit.testing import settings_for
+from meshkit.testing import refused, settings_for
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 

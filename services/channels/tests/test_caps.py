@@ -5,11 +5,12 @@ import asyncio
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from services.channels.tests.conftest import Running, StartChannels, form, refused
+from services.channels.tests.conftest import Running, StartChannels, form
 
 from channels.errors import TooManyMessages
 from fte.channels.v1 import channels_service_pb2 as pb
 from meshkit.status import DETAILS_KEY
+from meshkit.testing import refused
 
 
 def comes_from(address: str) -> tuple[tuple[str, str], ...]:

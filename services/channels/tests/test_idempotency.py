@@ -5,11 +5,12 @@ from typing import Any
 
 import grpc
 import pytest
-from services.channels.tests.conftest import Running, StartChannels, form, refused
+from services.channels.tests.conftest import Running, StartChannels, form
 
 from channels import operations
 from channels.errors import IdempotencyKeyReused
 from fte.channels.v1 import channels_service_pb2 as pb
+from meshkit.testing import refused
 
 HOURS = 3600
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from services.channels.tests.conftest import Running, StartChannels, refused
+from services.channels.tests.conftest import Running, StartChannels
 from services.channels.tests.scripted import BOB, Scripted, dispatching, replica, reply, reset
 from services.channels.tests.test_deliveries import apply
 from services.channels.tests.test_dispatch import QUICK, ended, read, states
@@ -28,7 +28,7 @@ from fte.channels.v1.message_pb2 import (
 from fte.identity.v1.customer_pb2 import REACHABILITY_OPTED_OUT, REACHABILITY_UNDELIVERABLE
 from meshkit.ids import uuid7
 from meshkit.outbox import Outbox
-from meshkit.testing import eventually
+from meshkit.testing import eventually, refused
 
 D, R, F = DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from services.channels.tests.conftest import Running, form, refused
+from services.channels.tests.conftest import Running, form
 
 from channels.errors import DeliveryNotFound, InboundMessageNotFound
 from channels.model import Channel, Reply, Sender, SenderType
@@ -17,6 +17,7 @@ from channels.providers.web import WebForm
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1 import message_pb2
 from meshkit.outbox import Outbox
+from meshkit.testing import refused
 from meshkit.timestamps import moment
 
 

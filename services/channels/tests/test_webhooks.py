@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import grpc
 import pytest
 from google.api.httpbody_pb2 import HttpBody
-from services.channels.tests.conftest import Running, StartChannels, refused
+from services.channels.tests.conftest import Running, StartChannels
 from services.channels.tests.scripted import Scripted, dispatching, reply
 from services.channels.tests.test_deliveries import apply
 from services.channels.tests.test_dispatch import QUICK, ended, states
@@ -18,6 +18,7 @@ from twilio.request_validator import RequestValidator
 from channels.errors import BadSignature, ChannelDisabled, WebhookUnreadable, WrongAccount
 from fte.channels.v1 import channels_service_pb2 as pb
 from fte.channels.v1.message_pb2 import CHANNEL_WHATSAPP, DELIVERY_STATE_DELIVERED
+from meshkit.testing import refused
 
 SID = "SM" + "0" * 31
 PATH = "/api/v1/webhooks/whatsapp"

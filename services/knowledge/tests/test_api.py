@@ -12,7 +12,7 @@ from fte.knowledge.v1.knowledge_service_pb2 import (
     ListArticlesRequest,
     SearchPassagesRequest,
 )
-from meshkit.status import RpcFailure, from_rpc_error
+from meshkit.testing import refused
 
 
 async def test_a_question_finds_its_passage_first_with_heading_and_name(knowledge: Running) -> None:
@@ -94,12 +94,6 @@ async def test_articles_are_listed_page_by_page_without_passages(knowledge: Runn
     assert not whole.next_page_token
 
 
-async def failure(call: Awaitable[Any]) -> RpcFailure:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await call
-    return from_rpc_error(refused.value)
-
-
 @pytest.mark.parametrize(
     ("name", "version", "facts"),
     [
@@ -112,13 +106,13 @@ async def test_an_unknown_article_or_version_is_not_found(
     knowledge: Running, name: str, version: int, facts: dict[str, str]
 ) -> None:
     staff = await knowledge.stub("staff")
-    refused = await failure(staff.GetArticle(GetArticleRequest(name=name, version=version)))
-    assert (refused.code, refused.reason, refused.domain) == (
+    refusal = await refused(staff.GetArticle(GetArticleRequest(name=name, version=version)))
+    assert (refusal.code, refusal.reason, refusal.domain) == (
         grpc.StatusCode.NOT_FOUND,
         "ARTICLE_NOT_FOUND",
         "knowledge.fte",
     )
-    assert facts.items() <= dict(refused.metadata).items()
+    assert facts.items() <= dict(refusal.metadata).items()
 
 
 @pytest.mark.parametrize(
@@ -131,9 +125,9 @@ async def test_an_unknown_article_or_version_is_not_found(
 )
 async def test_an_unknown_passage_is_not_found(knowledge: Running, name: str) -> None:
     staff = await knowledge.stub("staff")
-    refused = await failure(staff.GetPassage(GetPassageRequest(name=name)))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "PASSAGE_NOT_FOUND")
-    assert dict(refused.metadata)["passage"] == name
+    refusal = await refused(staff.GetPassage(GetPassageRequest(name=name)))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "PASSAGE_NOT_FOUND")
+    assert dict(refusal.metadata)["passage"] == name
 
 
 async def test_requests_outside_the_contract_name_their_field(knowledge: Running) -> None:
@@ -158,9 +152,9 @@ async def test_requests_outside_the_contract_name_their_field(knowledge: Running
     }
     for field, refusals in calls.items():
         for call in refusals:
-            refused = await failure(call)
-            assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
-            assert [violation.field for violation in refused.violations] == [field]
+            refusal = await refused(call)
+            assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+            assert [violation.field for violation in refusal.violations] == [field]
 
 
 async def test_only_staff_and_the_agent_may_search_and_only_staff_browse(knowledge: Running) -> None:
@@ -178,9 +172,9 @@ async def test_only_staff_and_the_agent_may_search_and_only_staff_browse(knowled
             if caller in allowed.get(method, {"staff"}):
                 await call
             else:
-                refused = await failure(call)
+                refusal = await refused(call)
                 expected = grpc.StatusCode.UNAUTHENTICATED if caller == "public" else grpc.StatusCode.PERMISSION_DENIED
-                assert refused.code is expected, (caller, method)
+                assert refusal.code is expected, (caller, method)
 
 
 async def test_no_word_of_a_question_reaches_the_log(knowledge: Running) -> None:

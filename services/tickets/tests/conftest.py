@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +32,6 @@ from meshkit.migrations import migrate
 from meshkit.promises import StatusTokens
 from meshkit.server import Door
 from meshkit.service import Service
-from meshkit.status import RpcFailure, from_rpc_error
 from meshkit.subscription import Subscription
 from meshkit.testing import HeldClock, InProcess, serve, settings_for, tokens_for
 from tickets.app import build
@@ -211,13 +210,6 @@ class Office:
     async def fetch(self, query: str, *arguments: Any) -> list[Any]:
         async with self.service.database.connection() as connection:
             return list(await connection.fetch(query, *arguments))
-
-
-async def refused(call: Awaitable[object]) -> RpcFailure:
-    """Why a call was refused."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return from_rpc_error(caught.value)
 
 
 def event(message: Message, topic: str, *, key: str = "", headers: Any = (), **changes: Any) -> Received[Any]:

@@ -10,21 +10,13 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from services.tickets.tests.conftest import (
-    Office,
-    customer_of,
-    follow_up,
-    mail,
-    new_reference,
-    refused,
-    status_token,
-    whatsapp,
-)
+from services.tickets.tests.conftest import Office, customer_of, follow_up, mail, new_reference, status_token, whatsapp
 
 from fte.access import ACCESS
 from fte.channels.v1 import message_pb2
 from fte.tickets.v1 import error_reason_pb2, ticket_pb2
 from fte.tickets.v1 import tickets_service_pb2 as pb
+from meshkit.testing import refused
 from tickets import errors
 
 METHODS = {name: callers for name, callers in ACCESS.items() if "TicketsService" in name}

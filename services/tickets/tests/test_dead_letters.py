@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from services.tickets.tests.conftest import Office, event, follow_up, form, mail, new_reference, refused, status_token
+from services.tickets.tests.conftest import Office, event, follow_up, form, mail, new_reference, status_token
 
 from fte.channels.v1 import message_pb2
 from fte.channels.v1.channels_events_pb2 import DeliveryChanged, MessageReceived
@@ -17,6 +17,7 @@ from fte.tickets.v1 import ticket_pb2
 from fte.tickets.v1 import tickets_service_pb2 as pb
 from meshkit.envelope import Received
 from meshkit.ids import uuid7
+from meshkit.testing import refused
 
 DLQ = "fte.tickets.dlq"
 INCOMING = "fte.tickets.incoming"

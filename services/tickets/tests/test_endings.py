@@ -7,11 +7,12 @@ import uuid
 
 import grpc
 import pytest
-from services.tickets.tests.conftest import Office, customer_of, follow_up, mail, refused
+from services.tickets.tests.conftest import Office, customer_of, follow_up, mail
 
 from fte.channels.v1 import message_pb2
 from fte.tickets.v1 import ticket_pb2, tickets_events_pb2
 from fte.tickets.v1 import tickets_service_pb2 as pb
+from meshkit.testing import refused
 
 S = ticket_pb2.TicketState
 RUN = f"runs/{uuid.uuid4()}"

@@ -30,6 +30,7 @@ from meshkit.callers import PUBLIC_NAME, STAFF_NAME, Access, Tokens
 from meshkit.channel import connect
 from meshkit.server import Door, Server
 from meshkit.settings import ServiceSettings
+from meshkit.status import RpcFailure, from_rpc_error
 
 if TYPE_CHECKING:
     from meshkit.database import Connection
@@ -187,6 +188,20 @@ async def serve(
             yield InProcess(server, settings, address, channel, lines, open_channels)
         finally:
             await server.drain()
+
+
+async def failing(call: Awaitable[object]) -> grpc.aio.AioRpcError:
+    """The error that a call ends with, as grpc raises it. Raises AssertionError for one that ends well."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error
+    raise AssertionError("the call was not refused")
+
+
+async def refused(call: Awaitable[object]) -> RpcFailure:
+    """Why a call was refused. Raises AssertionError for one that was not."""
+    return from_rpc_error(await failing(call))
 
 
 @overload

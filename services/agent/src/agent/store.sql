@@ -19,20 +19,9 @@ from unnest($2::text[], $3::text[], $4::jsonb[], $5::double precision[])
 -- Which run is this?
 select
     run_id, message_id, ticket_id, conversation_id, conversation_version, ending, escalation_reason, model,
-    policy_version, instructions_version, start_time, end_time, reply_id, used.usages
-from runs
-left join lateral (
-    select jsonb_object_agg(model, jsonb_build_array(requests, input_tokens, output_tokens, cost_micros)) as usages
-    from (
-        select
-            usages.model, sum(requests) as requests, sum(input_tokens) as input_tokens,
-            sum(output_tokens) as output_tokens, sum(cost_micros) as cost_micros
-        from usages
-        where usages.run_id = runs.run_id
-        group by usages.model
-    ) as by_model
-) as used on true
-where runs.run_id = $1;
+    policy_version, instructions_version, start_time, end_time, reply_id, usages
+from recorded_runs
+where run_id = $1;
 
 -- name: list_steps
 -- What did this run do, in order?
@@ -45,19 +34,8 @@ order by position;
 -- Which runs come after this place, newest first, of all tickets and endings?
 select
     run_id, message_id, ticket_id, conversation_id, conversation_version, ending, escalation_reason, model,
-    policy_version, instructions_version, start_time, end_time, reply_id, used.usages
-from runs
-left join lateral (
-    select jsonb_object_agg(model, jsonb_build_array(requests, input_tokens, output_tokens, cost_micros)) as usages
-    from (
-        select
-            usages.model, sum(requests) as requests, sum(input_tokens) as input_tokens,
-            sum(output_tokens) as output_tokens, sum(cost_micros) as cost_micros
-        from usages
-        where usages.run_id = runs.run_id
-        group by usages.model
-    ) as by_model
-) as used on true
+    policy_version, instructions_version, start_time, end_time, reply_id, usages
+from recorded_runs
 where
     ($1::timestamptz is null or (start_time, run_id) < ($1, $2::uuid))
     and ($3::text is null or ending = $3)
@@ -68,19 +46,8 @@ limit $4;
 -- Which runs on this ticket come after this place, newest first?
 select
     run_id, message_id, ticket_id, conversation_id, conversation_version, ending, escalation_reason, model,
-    policy_version, instructions_version, start_time, end_time, reply_id, used.usages
-from runs
-left join lateral (
-    select jsonb_object_agg(model, jsonb_build_array(requests, input_tokens, output_tokens, cost_micros)) as usages
-    from (
-        select
-            usages.model, sum(requests) as requests, sum(input_tokens) as input_tokens,
-            sum(output_tokens) as output_tokens, sum(cost_micros) as cost_micros
-        from usages
-        where usages.run_id = runs.run_id
-        group by usages.model
-    ) as by_model
-) as used on true
+    policy_version, instructions_version, start_time, end_time, reply_id, usages
+from recorded_runs
 where
     ticket_id = $5
     and ($1::timestamptz is null or (start_time, run_id) < ($1, $2::uuid))

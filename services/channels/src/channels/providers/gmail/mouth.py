@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from channels.model import Channel, Condition, Content, Reachability, Thread
 from channels.providers.base import Accepted, Letter, Parcel, Refused, Throttled, Unclear, Unreachable
-from channels.providers.gmail.client import GmailClient, Rejected
+from channels.providers.gmail.client import Call, GmailClient, Rejected
 from channels.providers.gmail.letter import Letters
 from channels.providers.gmail.loops import DELIVERY_HEADER
 
@@ -28,6 +28,8 @@ _LOOKED_AT_MAX = 500
 # Shorter lines would have Message-IDs past 78 characters written as encoded words, which no mail program reads there.
 _POLICY = email.policy.SMTP.clone(max_line_length=998)
 _NOT_FOUND = 404
+# What tells our mails apart, and no word of them.
+_OUR_HEADERS: dict[str, Any] = {"format": "metadata", "metadataHeaders": [DELIVERY_HEADER, "Message-ID"]}
 _TOO_LARGE = 413
 
 
@@ -120,18 +122,10 @@ class Gmail:
         thread_id = parcel.thread.provider_thread_id
         if not thread_id:
             return None
-        try:
-            thread = await self._client.call(
-                lambda users: users.threads().get(
-                    userId="me", id=thread_id, format="metadata", metadataHeaders=[DELIVERY_HEADER, "Message-ID"]
-                ),
-                units=_THREAD_UNITS,
-            )
-        except Rejected as rejection:
-            if rejection.status != _NOT_FOUND:
-                raise
-            return None
-        for message in thread.get("messages", ()):
+        thread = await self._unless_gone(
+            lambda users: users.threads().get(userId="me", id=thread_id, **_OUR_HEADERS), units=_THREAD_UNITS
+        )
+        for message in (thread or {}).get("messages", ()):
             if _header(message, DELIVERY_HEADER) == parcel.key:
                 return _accepted(message["id"], thread_id, _header(message, "Message-ID"), parcel)
         return None
@@ -166,13 +160,13 @@ class Gmail:
 
     async def _headers_of(self, message_id: str) -> dict[str, Any] | None:
         """Those of our headers that tell mails apart; None for a mail that was deleted since it was listed."""
+        return await self._unless_gone(
+            lambda users: users.messages().get(userId="me", id=message_id, **_OUR_HEADERS), units=_GET_UNITS
+        )
+
+    async def _unless_gone(self, call: Call, *, units: int) -> dict[str, Any] | None:
         try:
-            return await self._client.call(
-                lambda users: users.messages().get(
-                    userId="me", id=message_id, format="metadata", metadataHeaders=[DELIVERY_HEADER, "Message-ID"]
-                ),
-                units=_GET_UNITS,
-            )
+            return await self._client.call(call, units=units)
         except Rejected as rejection:
             if rejection.status != _NOT_FOUND:
                 raise
