@@ -77,3 +77,44 @@ async def test_all_of_a_round_hear_that_the_database_is_away(make_database: Make
     group = GroupCommit(database, INSERT)
     answers = await asyncio.gather(*[group.fetchrow(word) for word in "abc"], return_exceptions=True)
     assert [type(answer) for answer in answers] == [DatabaseUnavailable] * 3
+
+
+COUNT_PAIR = """
+with held as materialized (
+    select count(pg_advisory_xact_lock(shared.key)) as locks
+    from (select distinct hashtextextended(name, 0) as key from unnest($3::text[]) as name order by key) as shared
+),
+counted as (
+    insert into counts as known (name, times)
+    select name, 1 from held, unnest(array[$1::text, $2::text]) as name
+    on conflict (name) do update set times = known.times + 1
+    returning times
+)
+select max(times) as times from counted
+"""
+
+
+async def test_rounds_that_share_rows_never_wait_for_each_other_in_a_ring(make_database: MakeDatabase) -> None:
+    dsn = make_database("tickets")
+    async with words(dsn) as database:
+        async with database.connection() as connection:
+            await connection.execute("create table counts (name text primary key, times integer not null)")
+        group = GroupCommit(database, COUNT_PAIR, locking=True, together_max=8, rounds_max=4)
+        pairs = [(f"a{number % 5}", f"b{number % 3}") for number in range(300)]
+        await asyncio.gather(*[group.fetchrow(*pair, locks=pair) for pair in pairs])
+        async with database.connection() as connection:
+            assert await connection.fetchval("select sum(times) from counts") == 2 * len(pairs)
+    # What a connection has seen is in the statistics once it is closed.
+    later = await asyncpg.connect(dsn)
+    try:
+        query = "select deadlocks from pg_stat_database where datname = current_database()"
+        assert await later.fetchval(query) == 0
+    finally:
+        await later.close()
+
+
+async def test_a_statement_that_is_not_of_one_row_fails_and_nobody_waits_for_ever(make_database: MakeDatabase) -> None:
+    async with words(make_database("tickets")) as database:
+        group = GroupCommit(database, "select generate_series(1, $1::integer)")
+        with pytest.raises(ValueError, match="zip"):
+            await asyncio.wait_for(group.fetchrow(2), 5)

@@ -4,12 +4,17 @@
 -- Was the message filed, or did a sender exceed a cap ($1 to $4: hashes, names and caps in one order, and the hour)?
 -- All in one statement, because it is the hot path: the key claimed ($5 to $7: null for a message without one; a key
 -- from before $7 is free again), the senders counted, the inbound row ($8 to $17) and its event ($18 to $22) written,
--- and a mail that confirms it put into the queue ($23: its id, null for none).
+-- and a mail that confirms it put into the queue ($23: its id, null for none). First it locks what it shares with others
+-- ($24: names), so that many of these in one transaction never wait for another's in a ring.
 -- Neither filed nor exceeded: the key came before. A repeat that can be seen to be one is not counted.
-with counted as (
+with held as materialized (
+    select count(pg_advisory_xact_lock(shared.key)) as locks
+    from (select distinct hashtextextended(name, 0) as key from unnest($24::text[]) as name order by key) as shared
+),
+counted as (
     insert into sender_counts as known (sender_hash, hour, messages)
     select sender.hash, $4::timestamptz, 1
-    from unnest($1::bytea[]) as sender (hash)
+    from held, unnest($1::bytea[]) as sender (hash)
     where not exists (
         select 1 from submissions where submissions.key_hash = $5::bytea and submissions.receive_time >= $7::timestamptz
     )
@@ -25,6 +30,7 @@ exceeded as (
 claimed as (
     insert into submissions as known (key_hash, body_hash, reference, receive_time)
     select $5::bytea, $6::bytea, $11::text, $17::timestamptz
+    from held
     where $5::bytea is not null and not exists (select 1 from exceeded)
     on conflict (key_hash) do update
     set body_hash = excluded.body_hash, reference = excluded.reference, receive_time = excluded.receive_time
@@ -39,6 +45,7 @@ filed as (
     select
         $8::uuid, $9::text, $10::text, $11::text, $12::boolean,
         $13::text, $14::text, $15::text, $16::boolean, $17::timestamptz
+    from held
     where not exists (select 1 from exceeded) and ($5::bytea is null or exists (select 1 from claimed))
     returning true
 ),
@@ -63,12 +70,16 @@ select exists (select 1 from filed) as filed, (select min(exceeded.name) from ex
 -- name: file_heard
 -- What became of a message that a provider passed on? Senders counted ($1 to $3: hashes and caps in one order, and the
 -- hour; a message that is known is not counted), the inbound row ($4 to $15), the correspondent of address $16 and the
--- event ($18 to $22) written, in one statement. Over a cap it is filed and not told to the desk. Not filed: it was known,
+-- event ($18 to $22) written, in one statement, which locks what it shares with others first ($23: names). Over a cap it is filed and not told to the desk. Not filed: it was known,
 -- or, unless $17 says that this is seen to, it shows that an address can be written to after all.
-with counted as (
+with held as materialized (
+    select count(pg_advisory_xact_lock(shared.key)) as locks
+    from (select distinct hashtextextended(name, 0) as key from unnest($23::text[]) as name order by key) as shared
+),
+counted as (
     insert into sender_counts as known (sender_hash, hour, messages)
     select sender.hash, $3::timestamptz, 1
-    from unnest($1::bytea[]) as sender (hash)
+    from held, unnest($1::bytea[]) as sender (hash)
     where not exists (select 1 from inbound where channel = $5::text and provider_message_id = $6::text)
     on conflict (sender_hash, hour) do update set messages = known.messages + 1
     returning sender_hash, messages
@@ -93,6 +104,7 @@ filed as (
         $4::uuid, $5::text, $6::text, $7::text, $8::boolean,
         $9::text, $10::text, $11::text, $12::boolean, $13::timestamptz, $14::timestamptz,
         coalesce($15::text, case when exists (select 1 from exceeded) then 'rate_cap' end)
+    from held
     where $17::boolean or not exists (select 1 from returned)
     on conflict (channel, provider_message_id) do nothing
     returning suppression

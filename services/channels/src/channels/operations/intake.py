@@ -45,7 +45,7 @@ class Intake:
         mails_per_hour: int,
     ) -> None:
         self._database = database
-        self._filings = GroupCommit(database, store.QUERIES.file_heard)
+        self._filings = GroupCommit(database, store.QUERIES.file_heard, locking=True)
         self._outbox = outbox
         self._clock = clock
         self._progress = progress
@@ -116,7 +116,6 @@ class Intake:
     def _caps(self, heard: Heard) -> list[Cap]:
         if heard.channel is not Channel.EMAIL or not self._mails_per_hour or heard.suppression:
             return []
-        # The sender always comes first: two mails that count the same two must not wait for each other in a ring.
         counted = {"mails of sender": heard.sender.key, "mails of thread": heard.thread.provider_thread_id}
         return [
             Cap(model.sender_hash(self._key, name, value), name, self._mails_per_hour)

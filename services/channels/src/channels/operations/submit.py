@@ -67,10 +67,7 @@ class Caps:
         return cls(per_sender, per_network, key)
 
     def of(self, sender_key: str, network: str | None) -> list[Cap]:
-        """The caps that a message of this sender from this network counts towards.
-
-        The sender always comes first: two messages that count the same two must not wait for each other in a ring.
-        """
+        """The caps that a message of this sender from this network counts towards."""
         caps = []
         if self.per_sender:
             caps.append(Cap(model.sender_hash(self.key, _BY_SENDER, sender_key), _BY_SENDER, self.per_sender))
@@ -105,7 +102,7 @@ class Submissions:
         confirms: bool = False,
     ) -> None:
         self._database = database
-        self._filings = GroupCommit(database, store.QUERIES.file_message)
+        self._filings = GroupCommit(database, store.QUERIES.file_message, locking=True)
         self._outbox = outbox
         self._clock = clock
         self._web = web

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -27,18 +26,29 @@ from channels.store.rows import QUERIES, Position, affected, inbound_message
 from meshkit.database import Connection
 from meshkit.outbox import OutboxRow
 
-Statement: TypeAlias = Callable[..., Awaitable[asyncpg.Record | None]]
-"""A statement that files a message, on a connection or in a group commit: its arguments in, its row out."""
+
+class Statement(Protocol):
+    """A statement that files a message, on a connection or in a group commit: its arguments in, its row out."""
+
+    async def __call__(self, *arguments: Any, locks: Iterable[str]) -> asyncpg.Record | None:
+        """Runs it; `locks` names what the message shares with others."""
 
 
 def filing_of_forms(connection: Connection) -> Statement:
     """What `file_message` runs, on this connection."""
-    return functools.partial(connection.fetchrow, QUERIES.file_message)
+    return _on(connection, QUERIES.file_message)
 
 
 def filing_of_heard(connection: Connection) -> Statement:
     """What `file_heard` runs, on this connection."""
-    return functools.partial(connection.fetchrow, QUERIES.file_heard)
+    return _on(connection, QUERIES.file_heard)
+
+
+def _on(connection: Connection, query: str) -> Statement:
+    async def run(*arguments: Any, locks: Iterable[str]) -> asyncpg.Record | None:
+        return await connection.fetchrow(query, *arguments, list(locks))
+
+    return run
 
 
 class ReferenceTaken(Exception):
@@ -87,10 +97,12 @@ async def file_message(
 ) -> Filing:
     """Writes a message and its event, unless its claim is older than it or its sender exceeds a cap.
 
-    With `confirmation_id` a mail that confirms it is put into the queue. One statement, which locks the counts in the
-    order of their caps. Raises ReferenceTaken.
+    With `confirmation_id` a mail that confirms it is put into the queue. One statement. Raises ReferenceTaken.
     """
     inbound, sender = message.inbound, message.sender
+    shared = [cap.sender_hash.hex() for cap in caps]
+    if claim is not None:
+        shared.append(claim.key_hash.hex())
     try:
         row = await statement(
             [cap.sender_hash for cap in caps],
@@ -112,6 +124,7 @@ async def file_message(
             inbound.receive_time,
             *event,
             confirmation_id,
+            locks=shared,
         )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "inbound_promise":
@@ -156,6 +169,11 @@ async def file_heard(
         sender.key,
         returning,
         *event,
+        locks=[
+            *(cap.sender_hash.hex() for cap in caps),
+            f"{inbound.channel} from {sender.key}",
+            f"{inbound.channel} message {inbound.provider_message_id}",
+        ],
     )
     assert row is not None
     return Hearing(row["filed"], row["suppression"] and Suppression(row["suppression"]), row["returned"])
