@@ -33,6 +33,12 @@ returning
     greatest(start_time, walk_time - make_interval(secs => $5)) as since,
     extract(epoch from clock_timestamp() - watch_time)::double precision as watched_seconds_ago;
 
+-- name: held_seconds
+-- For how long may whoever reads this mailbox keep silent until it is anybody's? Nothing comes back when nobody reads it.
+select extract(epoch from walk_until - clock_timestamp())::double precision
+from mailboxes
+where address = $1 and walker is not null and walk_until > clock_timestamp();
+
 -- name: advance_walk
 -- Everything up to here is filed; is the mailbox still ours to read, for $4 seconds more?
 update mailboxes

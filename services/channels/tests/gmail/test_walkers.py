@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from services.channels.tests.gmail.google import Google
-from services.channels.tests.gmail.mails import mail
+from services.channels.tests.gmail.mails import OUR_ADDRESS, mail
 from services.channels.tests.gmail.walking import StartWalking, Walking, filed
 
-from channels.model import Bounce, Heard
+from channels.model import Bounce, Heard, Hint
 from channels.providers.gmail.mailbox import GmailMailbox, MailboxAway
 from channels.store import mailbox as mailbox_store
 from meshkit.errors import Unavailable
@@ -89,6 +89,16 @@ async def test_a_walker_that_died_is_followed_once_its_time_is_over(started: Wal
     await started.execute("update mailboxes set walk_until = now() - interval '1 second'")
     assert await started.walker.walk()
     assert len(await started.filed()) == 1
+
+
+async def test_who_comes_after_a_walker_that_was_killed_does_not_wait_for_the_next_poll(
+    started: Walking, google: Google
+) -> None:
+    arrived = await google.arrive(push=False)
+    await started.walker.notice(Hint(OUR_ADDRESS, int(arrived["historyId"])))
+    await started.execute("update mailboxes set walker = gen_random_uuid(), walk_until = now() + interval '1 second'")
+    async with started.running():
+        await eventually(lambda: filed(started, 1), 10)
 
 
 async def test_what_was_not_filed_is_filed_by_the_next_walk(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -89,7 +90,8 @@ class Mailbox:
             self._woken.clear()
             pause = self._poll_seconds * random.uniform(0.9, 1.1)
             try:
-                await self.walk(idle_seconds=self._poll_seconds / 2 if failures == 0 else 0.0)
+                if not await self.walk(idle_seconds=self._poll_seconds / 2 if failures == 0 else 0.0):
+                    pause = min(pause, await self._held_seconds())
                 failures = 0
             except Exception as error:
                 # Whatever it was, the walk begins again where it was: what cannot be read at all is given up singly.
@@ -160,6 +162,12 @@ class Mailbox:
             WALKS.labels("finished").inc()
             READ_TIME.set(self._clock.now().timestamp())
         return more
+
+    async def _held_seconds(self) -> float:
+        """How long to leave the mailbox to whoever reads it: a reader that was killed hands nothing over."""
+        async with self._database.connection() as connection:
+            held = await store.held_seconds(connection, self._address)
+        return math.inf if held is None else held + _HASTENED_SECONDS
 
     async def _open(self) -> None:
         async with self._database.connection() as connection:

@@ -66,6 +66,12 @@ async def claim_walk(
     return None if row is None else Walk(row["history_id"], row["since"], row["watched_seconds_ago"])
 
 
+async def held_seconds(connection: Connection, address: str) -> float | None:
+    """When the mailbox is anybody's again, should whoever reads it be dead; None when nobody reads it."""
+    seconds: float | None = await connection.fetchval(MAILBOX_QUERIES.held_seconds, address)
+    return seconds
+
+
 async def advance_walk(
     connection: Connection, address: str, walker: uuid.UUID, history_id: int, *, lease_seconds: float
 ) -> bool:
