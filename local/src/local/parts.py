@@ -28,6 +28,9 @@ class Part(ABC):
 
         Raises `CannotStart` when it cannot, or when it is stopped meanwhile; it does not run then.
         """
+        if not self._wanted:
+            # What was stopped in good order has not died now that it is wanted again.
+            self._child = None
         self._wanted = True
         with self._changing:
             self._start()
