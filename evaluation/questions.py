@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from evaluation.labels import Labelled
 
@@ -204,23 +204,34 @@ def samples(context: Path) -> list[Question]:
 
 
 def more_questions() -> list[Question]:
-    """Questions by form that only name the section which answers them, or none."""
+    """Questions for tuning, which only name the sections that answer them, or none; by form where no channel stands."""
     return [
         Question(
-            id=f"more-{number:02}",
-            stratum="answerable" if each["section"] else "unanswerable",
-            channel="web_form",
+            id=f"more-{number:03}",
+            stratum=_stratum_of(each),
+            channel=each.get("channel", "web_form"),
             language=ENGLISH,
-            subject="",
-            earlier=(),
+            subject=each.get("subject", ""),
+            earlier=tuple((author, text) for author, text in each.get("earlier", ())),
             text=each["message"],
-            ending="reply" if each["section"] else "escalate",
-            reason=None if each["section"] else "NO_ANSWER_FOUND",
+            ending="reply" if each["sections"] else "escalate",
+            reason=None if each["sections"] else "NO_ANSWER_FOUND",
             triggers=None,
-            articles=(each["section"],) if each["section"] else (),
+            articles=tuple(each["sections"]),
+            facts=tuple(each.get("facts", ())),
         )
         for number, each in enumerate(json.loads(_MORE.read_text("utf-8")), 1)
     ]
+
+
+def _stratum_of(question: dict[str, Any]) -> str:
+    match len(question["sections"]):
+        case 0:
+            return "unanswerable"
+        case 1:
+            return "follow_up" if "earlier" in question else "answerable"
+        case _:
+            return "several_questions"
 
 
 def _ending(expected: dict[str, str | None]) -> Literal["reply", "close", "escalate"]:

@@ -19,7 +19,7 @@ from pydantic import (
 
 CONTEXT = Path(__file__).parents[2] / "context"
 KNOWLEDGE = ("product-docs.md", "company-profile.md")
-ALL_FILES = (*KNOWLEDGE, "escalation-rules.md", "brand-voice.md", "sample-tickets.json")
+ALL_FILES = (*KNOWLEDGE, "customer-questions.md", "escalation-rules.md", "brand-voice.md", "sample-tickets.json")
 
 Reason = Literal[
     "LEGAL",
@@ -224,6 +224,26 @@ def test_voice_names_each_channel_and_its_limit() -> None:
     assert "500 words" in voice["Email"]
     assert "300 characters" in voice["WhatsApp"]
     assert "250 words" in voice["Web form"]
+
+
+def asked(body: str) -> list[str]:
+    return [line.removeprefix("- ") for line in body.splitlines() if line.startswith("- ")]
+
+
+def test_every_section_has_questions_that_customers_ask_for_it() -> None:
+    known = {heading for name in KNOWLEDGE for heading, _ in sections(name)}
+    questions = {heading: asked(body) for heading, body in sections("customer-questions.md")}
+    assert questions.keys() == known
+    assert [heading for heading, said in questions.items() if len(said) < 5] == []
+    said = [question.casefold() for each in questions.values() for question in each]
+    assert [question for question, count in Counter(said).items() if count > 1] == []
+
+
+def test_no_question_that_customers_ask_is_a_sample_ticket() -> None:
+    """Else the figures over the sample tickets would be those of a search that knows its questions."""
+    messages = {ticket.message.strip().casefold() for ticket in tickets()}
+    questions = [question for _, body in sections("customer-questions.md") for question in asked(body)]
+    assert [question for question in questions if question.casefold() in messages] == []
 
 
 @pytest.mark.parametrize("name", ALL_FILES)

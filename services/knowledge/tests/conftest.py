@@ -92,8 +92,8 @@ def start(dsn: str, context: Path) -> Start:
 
     @asynccontextmanager
     async def start(**changes: object) -> AsyncIterator[Running]:
-        values = {"context_dir": context, "context_documents": ("guide.md", "shop.md"), **changes}
-        settings = settings_for(Settings, database_url=dsn, **values)
+        values = {"context_dir": context, "context_documents": ("guide.md", "shop.md"), "context_questions": ""}
+        settings = settings_for(Settings, database_url=dsn, **(values | changes))
         service = build(settings)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(service.database.close)

@@ -1,3 +1,4 @@
+import dataclasses
 import uuid
 
 import pytest
@@ -14,7 +15,7 @@ LEXEMES = st.frozensets(st.sampled_from(["board", "jira", "unheard"]))
 def of(asked: set[str], *found: tuple[float, set[str]]) -> tuple[Candidates, list[uuid.UUID]]:
     ids = [uuid.UUID(int=number) for number in range(len(found))]
     candidates = tuple(
-        Candidate(passage_id, cosine, frozenset(shared))
+        Candidate(passage_id, cosine, None, frozenset(shared))
         for passage_id, (cosine, shared) in zip(ids, found, strict=True)
     )
     return Candidates(frozenset(asked), candidates, 1), ids
@@ -30,6 +31,12 @@ def test_a_word_nobody_wrote_about_holds_the_score_down() -> None:
     with_unheard, _ = of({"board", "unheard"}, (0.5, {"board"}))
     assert rank(plain, FREQUENCIES, 1)[0][1] == pytest.approx(0.8)
     assert rank(with_unheard, FREQUENCIES, 1)[0][1] < 0.55
+
+
+def test_known_questions_count_for_half_of_the_nearness() -> None:
+    candidate = Candidate(uuid.UUID(int=0), 0.4, None, frozenset())
+    assert candidate.nearness == 0.4
+    assert dataclasses.replace(candidate, asked_cosine=0.8).nearness == pytest.approx(0.6)
 
 
 def test_what_is_off_the_subject_is_left_out() -> None:

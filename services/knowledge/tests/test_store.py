@@ -97,3 +97,17 @@ async def test_the_nearest_are_found_by_the_index_of_the_model(connection: Conne
 async def test_without_articles_nothing_is_found(connection: Connection) -> None:
     found = await store.find_candidates(connection, MODEL, "kites", direction(0))
     assert (found.found, found.revision) == ((), 0)
+
+
+async def test_a_passage_that_is_asked_for_in_these_words_is_a_candidate_however_far_its_text(
+    connection: Connection,
+) -> None:
+    await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
+    (far,) = await publish_beside(connection, "The zeppelin is repaired with nylon")
+    await store.put_phrasings(connection, MODEL, [far], ["blimp broken", "gas bag"], [direction(2), direction(0)])
+    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
+    by_id = {candidate.passage_id: candidate for candidate in found.found}
+    assert by_id[far].asked_cosine == pytest.approx(1)
+    assert by_id[far].cosine == pytest.approx(0)
+    assert by_id[far].shared == {"blimp"}
+    assert {candidate.asked_cosine for candidate in found.found if candidate.passage_id != far} == {None}

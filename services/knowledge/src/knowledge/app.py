@@ -42,5 +42,12 @@ def build(settings: Settings) -> Service:
         contracts=descriptors.load(),
         migrations="knowledge",
         resources=[embedder],
-        on_start=[partial(operations.import_documents, settings.context_dir, settings.context_documents)],
+        on_start=[
+            partial(
+                operations.import_documents,
+                settings.context_dir,
+                settings.context_documents,
+                settings.context_questions,
+            )
+        ],
     )

@@ -48,7 +48,7 @@ class DocumentMissing(SettingsError):
     def __init__(self, document: str) -> None:
         super().__init__(
             f"CONTEXT_DIR has no file {document} that can be read as UTF-8; "
-            "name the folder that has it, or leave it out of CONTEXT_DOCUMENTS"
+            "name the folder that has it, or leave it out of CONTEXT_DOCUMENTS or CONTEXT_QUESTIONS"
         )
 
 
@@ -57,6 +57,13 @@ class DocumentInvalid(SettingsError):
 
     def __init__(self, slug: str, rule: str) -> None:
         super().__init__(f"{slug}.md, named by CONTEXT_DOCUMENTS, {rule}")
+
+
+class QuestionsInvalid(SettingsError):
+    """The file of customers' questions does not fit the documents; `rule` says where and how to mend it."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"{name}, named by CONTEXT_QUESTIONS, {rule}")
 
 
 class PublishContended(Exception):

@@ -23,6 +23,11 @@ class Section:
     heading: str
     text: str
 
+    @property
+    def name(self) -> str:
+        """The innermost heading."""
+        return self.heading.rsplit(" > ", 1)[-1]
+
     def embedded_text(self, left_out: Sequence[str]) -> str:
         """What its vector is made of: heading and text, without the names that tell no section from another."""
         text = f"{self.heading}\n{self.text}"
@@ -91,11 +96,21 @@ class Findings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A passage that may answer: the cosine of its vector to the question's, and the question's lexemes it has."""
+    """A passage that may answer: the cosine of its vector to the question's, and the question's lexemes it has.
+
+    `asked_cosine` is the one to the nearest of the questions that it is known to answer, None where none is known;
+    their lexemes count as its own.
+    """
 
     passage_id: uuid.UUID
     cosine: float
+    asked_cosine: float | None
     shared: frozenset[str]
+
+    @property
+    def nearness(self) -> float:
+        """How near in meaning: to what it says, and to what it is asked for, by halves."""
+        return self.cosine if self.asked_cosine is None else (self.cosine + self.asked_cosine) / 2
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,19 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knowledge import events, store
 from knowledge.errors import ArticleNotFound, DocumentMissing, PassageNotFound, PublishContended
-from knowledge.model import Article, Document, Findings, Match, Passage, PassageName
+from knowledge.model import Article, Document, Findings, Match, Passage, PassageName, Section
 from knowledge.ranking import chunk, search
 from knowledge.ranking.correct import Corrector
 from knowledge.ranking.embed import Embedder
+from knowledge.ranking.questions import read as read_questions
+from knowledge.ranking.questions import require_known
 from knowledge.wire import passage_to_name
 from meshkit.clock import Clock
 from meshkit.database import Database
@@ -43,19 +46,24 @@ class Operations:
         self._left_out = tuple(left_out)
         self._lexicon: _Lexicon | None = None
 
-    async def import_documents(self, folder: Path, names: Sequence[str]) -> None:
+    async def import_documents(self, folder: Path, names: Sequence[str], questions: str = "") -> None:
         """Publishes what is new in these files; the same contents again change nothing.
 
-        Any number of copies of the service may do this at once. Raises DocumentMissing and DocumentInvalid, before
-        anything is published.
+        `questions` is the file of customers' questions, empty for none. Any number of copies of the service may do this
+        at once. Raises DocumentMissing, DocumentInvalid and QuestionsInvalid, before anything is published.
         """
         contents = [await asyncio.to_thread(_read, folder, name) for name in names]
         documents = [
             (chunk.split(name.removesuffix(".md"), content), hashlib.sha256(content.encode()).hexdigest())
             for name, content in zip(names, contents, strict=True)
         ]
+        asked: Mapping[str, Sequence[str]] = {}
+        if questions:
+            asked = read_questions(questions, await asyncio.to_thread(_read, folder, questions))
+            require_known(questions, asked, [section for document, _ in documents for section in document.sections])
         for document, sha256 in documents:
             await self._publish(document, sha256)
+            await self._learn_questions(document.slug, asked)
         await self._refresh_lexicon()
 
     async def search_passages(self, query: str, limit: int) -> Findings:
@@ -148,6 +156,30 @@ class Operations:
                 return False
             await store.put_embeddings(connection, self._embedder.model, embeddings)
         return True
+
+    async def _learn_questions(self, slug: str, asked: Mapping[str, Sequence[str]]) -> None:
+        """Has each passage of the newest version known by the questions under its heading."""
+        model = self._embedder.model
+        async with self._database.connection() as connection:
+            known = await store.list_phrasings(connection, slug, model)
+        stale: dict[str, list[uuid.UUID]] = {}
+        for passage in known:
+            name = Section(passage.heading, "").name
+            if passage.questions != list(asked.get(name, ())):
+                stale.setdefault(name, []).append(passage.passage_id)
+        if not stale:
+            return
+        texts = [text for name in stale for text in asked.get(name, ())]
+        # Outside the transaction: it takes seconds.
+        vectors = iter(await self._embedder.embed(texts)) if texts else iter(())
+        async with self._database.transaction() as connection:
+            # One copy of the service after the other; another one may have published since.
+            await store.lock_article(connection, slug, self._clock.now())
+            newest = {each.passage_id for each in await store.list_phrasings(connection, slug, model)}
+            for name, passages in stale.items():
+                questions = asked.get(name, ())
+                found = [passage for passage in passages if passage in newest]
+                await store.put_phrasings(connection, model, found, questions, [next(vectors) for _ in questions])
 
     async def _embed(self, passages: Sequence[Passage]) -> list[store.Embedding]:
         texts = [self._embedded_text(passage) for passage in passages]

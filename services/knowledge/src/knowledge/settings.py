@@ -1,7 +1,7 @@
 """Every knob of knowledge."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -9,6 +9,7 @@ from meshkit.settings import ServiceSettings
 
 # Its name without the ending becomes the article's resource name, which the contract limits.
 DocumentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,99}\.md$")]
+NoDocument = Literal[""]
 
 
 class Settings(ServiceSettings):
@@ -24,6 +25,10 @@ class Settings(ServiceSettings):
             'the files in CONTEXT_DIR that are imported at start, as JSON: ["product-docs.md"]; lower case, digits and '
             "hyphens, ending in .md. Only these: the same folder may hold what no customer should read"
         ),
+    )
+    context_questions: DocumentName | NoDocument = Field(
+        default="customer-questions.md",
+        description="the file in CONTEXT_DIR with the questions that customers ask, by section; empty for none",
     )
     embedding_model: str = Field(
         default="all-minilm-l6-v2", description="what turns texts into vectors; the only one now is all-minilm-l6-v2"

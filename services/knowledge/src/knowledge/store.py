@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from asyncpg import Record
 
@@ -15,6 +15,14 @@ QUERIES = sql.load("knowledge")
 
 Embedding: TypeAlias = tuple[uuid.UUID, str, Vector]
 """A passage, the hash of the text that was embedded for it, and its vector."""
+
+
+class Phrased(NamedTuple):
+    """A passage, the path of headings it stands under, and the questions it is known by, in their order."""
+
+    passage_id: uuid.UUID
+    heading: str
+    questions: list[str]
 
 
 async def get_article(connection: Connection, slug: str, version: int | None = None) -> Article | None:
@@ -90,6 +98,32 @@ async def put_embeddings(connection: Connection, model: str, embeddings: Iterabl
     )
 
 
+async def list_phrasings(connection: Connection, slug: str, model: str) -> list[Phrased]:
+    """Returns the passages of an article's newest version, each with the questions it is known by, in their order."""
+    known: dict[uuid.UUID, Phrased] = {}
+    for row in await connection.fetch(QUERIES.list_phrasings, slug, model):
+        passage = known.setdefault(row["passage_id"], Phrased(row["passage_id"], row["heading"], []))
+        if row["text"] is not None:
+            passage.questions.append(row["text"])
+    return list(known.values())
+
+
+async def put_phrasings(
+    connection: Connection,
+    model: str,
+    passages: Sequence[uuid.UUID],
+    questions: Sequence[str],
+    vectors: Sequence[Vector],
+) -> None:
+    """Has these passages known by these questions, whose vectors these are, and by no others."""
+    numbered = [(number, text, vector) for number, (text, vector) in enumerate(zip(questions, vectors, strict=True), 1)]
+    await connection.execute(QUERIES.drop_phrasings_from, passages, model, len(questions) + 1)
+    await connection.executemany(
+        QUERIES.put_phrasing,
+        [(passage, model, number, text, vector) for passage in passages for number, text, vector in numbered],
+    )
+
+
 async def find_candidates(connection: Connection, model: str, question: str, vector: Vector) -> Candidates:
     """Returns the passages that may answer the question, in no order."""
     query = QUERIES[f"find_candidates_{model.replace('-', '_')}"]
@@ -98,7 +132,9 @@ async def find_candidates(connection: Connection, model: str, question: str, vec
         return Candidates(frozenset(), (), await get_revision(connection))
     return Candidates(
         asked=frozenset(rows[0]["asked"]),
-        found=tuple(Candidate(row["passage_id"], row["cosine"], frozenset(row["shared"])) for row in rows),
+        found=tuple(
+            Candidate(row["passage_id"], row["cosine"], row["asked_cosine"], frozenset(row["shared"])) for row in rows
+        ),
         revision=rows[0]["revision"],
     )
 

@@ -86,9 +86,34 @@ set sha256 = excluded.sha256, embedding = excluded.embedding;
 
 -- name: drop_embeddings_before
 -- Older versions of the article are found no more.
-delete from embeddings
-using passages
-where embeddings.passage_id = passages.passage_id and passages.article = $1 and passages.version < $2;
+with old as (
+    select passage_id from passages where article = $1 and version < $2
+),
+unasked as (
+    delete from phrasings using old where phrasings.passage_id = old.passage_id
+)
+delete from embeddings using old where embeddings.passage_id = old.passage_id;
+
+-- name: list_phrasings
+-- Which questions is each passage of an article's newest version known by?
+select passages.passage_id, passages.heading, phrasings.number, phrasings.text
+from articles
+join passages on passages.article = articles.slug and passages.version = articles.version
+left join phrasings on phrasings.passage_id = passages.passage_id and phrasings.model = $2
+where articles.slug = $1
+order by passages.number, phrasings.number;
+
+-- name: put_phrasing
+-- A question that a passage answers, and its vector by a model, in place of an older one.
+insert into phrasings (passage_id, model, number, text, embedding)
+values ($1, $2, $3, $4, $5)
+on conflict (passage_id, model, number) do update
+set text = excluded.text, embedding = excluded.embedding;
+
+-- name: drop_phrasings_from
+-- The questions of these passages from this number on.
+delete from phrasings
+where passage_id = any($1::uuid[]) and model = $2 and number >= $3;
 
 -- name: get_embedded
 -- Of which texts does this model have vectors, for one version's passages?
@@ -98,9 +123,10 @@ join passages using (passage_id)
 where passages.article = $1 and passages.version = $2 and embeddings.model = $3;
 
 -- name: find_candidates_all_minilm_l6_v2
--- Which passages may answer the question: those nearest by vector, and those with all of its words? With the lexemes
--- of the question, which of them each passage has, and the state of the articles they come from. The model is spelt
--- out because only a literal matches the partial index; 40 is what one scan of that index yields (hnsw.ef_search).
+-- Which passages may answer the question: those nearest by vector, those asked for in nearly these words, and those with
+-- all of its words? With the lexemes of the question, which of them each passage and its questions have, and the state
+-- of the articles they come from. The model is spelt out because only a literal matches the partial index; 40 is what
+-- one scan of that index yields (hnsw.ef_search).
 with question as materialized (
     select
         plainto_tsquery('english', $2) as all_words,
@@ -110,6 +136,13 @@ with question as materialized (
 near as materialized (
     select passage_id
     from embeddings
+    where model = 'all-minilm-l6-v2'
+    order by embedding <=> $1
+    limit 40
+),
+asked as materialized (
+    select passage_id
+    from phrasings
     where model = 'all-minilm-l6-v2'
     order by embedding <=> $1
     limit 40
@@ -125,22 +158,31 @@ worded as materialized (
 candidates as (
     select passage_id from near
     union
+    select passage_id from asked
+    union
     select passage_id from worded
 )
 select
     passages.passage_id,
     1 - (embeddings.embedding <=> $1) as cosine,
+    1 - known.distance as asked_cosine,
     array(
-        select lexeme from unnest(question.lexemes) as asked (lexeme)
-        intersect
-        select lexeme from unnest(tsvector_to_array(passages.lexemes)) as said (lexeme)
+        select lexeme
+        from unnest(question.lexemes) as lexeme
+        where lexeme = any(said.lexemes) or lexeme = any(known.lexemes)
     ) as shared,
     question.lexemes as asked,
     question.revision
 from candidates
 join passages on passages.passage_id = candidates.passage_id
 join embeddings on embeddings.passage_id = passages.passage_id and embeddings.model = 'all-minilm-l6-v2'
-cross join question;
+cross join question
+cross join lateral (
+    select min(phrasings.embedding <=> $1) as distance, array_agg(lexeme) as lexemes
+    from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
+    where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2'
+) as known
+cross join lateral (select tsvector_to_array(passages.lexemes) as lexemes) as said;
 
 -- name: get_revision
 -- Has any article changed? It grows with each version published.

@@ -82,7 +82,7 @@ class PassageMatch(_message.Message):
     PASSAGE_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     score: _builtins.float
-    """How well it fits, from 0 to about 1: below 0.25 is off the subject (and left out), 0.55 and more is safe to answer from."""
+    """How well it fits, from 0 to about 1: below 0.25 is off the subject (and left out), 0.65 and more is mostly safe to answer from."""
     @_builtins.property
     def passage(self) -> _article_pb2.Passage:
         """The passage."""

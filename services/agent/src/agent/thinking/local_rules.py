@@ -105,7 +105,7 @@ class LocalRulesModel(TurnModel):
         may_search = Tool.SEARCH_KNOWLEDGE_BASE in offered
         if not searches and may_search:
             return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question.whole}
-        fit, passage = best_fit(question.whole, passages)
+        fit, passage = best_fit(passages)
         strange = question.strangers(_known(passages))
         channel = seen.document["channel"]
         fit_min = _SURE_AT_ONCE if may_search else self._thresholds.fit_min
@@ -138,7 +138,7 @@ class LocalRulesModel(TurnModel):
     ) -> Mapping[str, Any]:
         """The reply from one passage, and from a second one for the question that the first leaves."""
         if left is not None:
-            fit, second = best_fit(left, last_search)
+            fit, second = best_fit(last_search)
             if second is not None and second["id"] != passage["id"] and fit >= self._thresholds.fit_min:
                 asked = [ask for ask in question.asks if ask != left]
                 return _reply(
@@ -174,7 +174,7 @@ def _parts(
     count = len(question.asks)
     if count < 2:
         return []
-    fit, chosen = joint_fit(question.whole, passages, count)
+    fit, chosen = joint_fit(passages, count)
     if fit < fit_min:
         return []
     parts: dict[str, tuple[Mapping[str, Any], list[str]]] = {}

@@ -10,7 +10,7 @@ from knowledge.model import Candidate, Candidates
 SCORE_MIN = 0.25
 """Below this a passage is off the subject (the contract's figure)."""
 # Calibrated on sample tickets and other questions, see bench/search_quality.py: it lifts what can be answered over
-# 0.55, the contract's "safe to answer from", and little of what cannot.
+# 0.65, the contract's "safe to answer from", and little of what cannot.
 _COVERAGE_WEIGHT = 0.3
 
 
@@ -29,9 +29,9 @@ class Frequencies:
 def rank(candidates: Candidates, frequencies: Frequencies, limit: int) -> list[tuple[uuid.UUID, float]]:
     """Returns the ids of the `limit` best passages with their scores, best first; none below `SCORE_MIN`.
 
-    The score is the cosine, and on top the share of the question's words that the passage has, weighted by rarity, so
-    that a word nobody wrote about (another product, an error number) holds it down; at most 1. A question of nothing
-    but stop words asks for nothing.
+    The score is the nearness in meaning, and on top the share of the question's words that the passage and its known
+    questions have, weighted by rarity, so that a word nobody wrote about (another product, an error number) holds it
+    down; at most 1. A question of nothing but stop words asks for nothing.
     """
     if not candidates.asked:
         return []
@@ -39,7 +39,7 @@ def rank(candidates: Candidates, frequencies: Frequencies, limit: int) -> list[t
     total = math.fsum(rarity.values())
 
     def score(candidate: Candidate) -> float:
-        return candidate.cosine + _COVERAGE_WEIGHT * math.fsum(rarity[lexeme] for lexeme in candidate.shared) / total
+        return candidate.nearness + _COVERAGE_WEIGHT * math.fsum(rarity[lexeme] for lexeme in candidate.shared) / total
 
     scored: Sequence[tuple[float, Candidate]] = [(score(candidate), candidate) for candidate in candidates.found]
     # By id where two are equal, so that the same question has the same answer again.
