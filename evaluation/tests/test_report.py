@@ -96,7 +96,7 @@ def test_what_was_not_measured_is_not_met() -> None:
 def test_a_new_measurement_renews_its_own_column_and_leaves_the_others(folder: Any) -> None:
     report.keep(measured())
     report.keep(measured(name="gpt-4o", model="gpt-4o"))
-    report.keep(measured(date="2026-02-02 00:00 UTC", model="local-rules-2"))
+    report.keep(measured(date="2026-02-02 00:00 UTC", model="local-rules-3"))
     page, readme = (folder / "RESULTS.md").read_text("utf-8"), (folder / "README.md").read_text("utf-8")
     assert page.count("## local-rules\n") == 1
     assert "2026-02-02" in page

@@ -25,7 +25,7 @@ from agent.thinking.turn import Turn, TurnModel
 from agent.thinking.voice import voice_of
 from agent.thinking.words import LISTS, content_stems, language, stem, words
 
-NAME: Final = "local-rules-2"
+NAME: Final = "local-rules-3"
 
 _CATEGORY_STEMS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(content_stems(each)) for name, each in LISTS["categories"].items()
@@ -47,7 +47,7 @@ _ASK_TOUCHED_MIN: Final = 0.2
 class Thresholds:
     """From which likelihood on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    fit_min: float = 0.6
+    fit_min: float = 0.5
     words_max: int = 120
 
 
