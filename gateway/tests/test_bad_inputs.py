@@ -104,6 +104,19 @@ async def test_a_body_beyond_the_limit_is_refused(
     assert unheard(neighbours)
 
 
+async def test_only_staff_may_send_a_long_body(
+    http: httpx.AsyncClient, neighbours: Mapping[str, Neighbour], staff: dict[str, str]
+) -> None:
+    policy = "/api/v1/policies"
+    body = json.dumps({"content": "#" * 200_000}).encode()
+    assert (await http.post(policy, content=body)).status_code == 401
+    assert unheard(neighbours)
+    assert (await http.post(policy, content=body, headers=staff)).status_code == 200
+    assert len(neighbours["agent"].calls[0].request.policy.content) == 200_000
+    longer = json.dumps({"content": "#" * 600_000}).encode()
+    assert (await http.post(policy, content=longer, headers=staff)).status_code == 413
+
+
 async def test_a_body_that_nobody_asked_for_is_counted_too(
     gateway: Gateway, neighbours: Mapping[str, Neighbour]
 ) -> None:

@@ -60,9 +60,10 @@ def chain(settings: GatewaySettings, token_rules: list[Config]) -> list[Config]:
     ]
 
 
-def for_rest() -> Config:
-    """What a REST route adds: an answer without the marks of gRPC."""
-    return {"envoy.filters.http.header_mutation": _mutations(response=_WITHOUT_GRPC)}
+def for_rest(settings: GatewaySettings, *, public: bool) -> Config:
+    """What a REST route adds: an answer without the marks of gRPC, and room for what staff uploads."""
+    own: Config = {"envoy.filters.http.header_mutation": _mutations(response=_WITHOUT_GRPC)}
+    return own if public else {**own, **_buffered(settings.gateway_staff_body_bytes_max)}
 
 
 def for_webhooks(settings: GatewaySettings) -> Config:
@@ -77,10 +78,7 @@ def for_webhooks(settings: GatewaySettings) -> Config:
     ]
     own: Config = {
         "envoy.filters.http.header_mutation": _mutations(response=_WITHOUT_GRPC, request=moved),
-        "envoy.filters.http.buffer": {
-            "@type": f"{_FILTER}.buffer.v3.BufferPerRoute",
-            "buffer": {"max_request_bytes": settings.gateway_webhook_bytes_max},
-        },
+        **_buffered(settings.gateway_webhook_bytes_max),
         "envoy.filters.http.grpc_json_transcoder": {
             "@type": f"{_FILTER}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
             **_transcoder(settings),
@@ -96,6 +94,11 @@ def for_webhooks(settings: GatewaySettings) -> Config:
             **_by_address("webhooks_by_address", settings.gateway_webhooks_per_second),
         }
     return own
+
+
+def _buffered(bytes_max: int) -> Config:
+    per_route = {"@type": f"{_FILTER}.buffer.v3.BufferPerRoute", "buffer": {"max_request_bytes": bytes_max}}
+    return {"envoy.filters.http.buffer": per_route}
 
 
 def _mutations(*, response: list[Config], request: Sequence[Config] = ()) -> Config:
@@ -122,7 +125,8 @@ def _transcoder(settings: GatewaySettings) -> Config:
             "reject_unknown_query_parameters": True,
             "reject_binding_body_field_collisions": True,
         },
-        "max_request_body_size": settings.gateway_body_bytes_max,
+        # What a body may be hangs on the route, and has been counted by then.
+        "max_request_body_size": max(settings.gateway_body_bytes_max, settings.gateway_staff_body_bytes_max),
         "max_response_body_size": 8 * 1024 * 1024,
     }
 

@@ -92,7 +92,7 @@ def _match(binding: Binding) -> Config:
 
 
 def _rest(binding: Binding, settings: GatewaySettings) -> Config:
-    per_filter = filters.for_webhooks(settings) if binding.raw else filters.for_rest()
+    per_filter = filters.for_webhooks(settings) if binding.raw else filters.for_rest(settings, public=binding.public)
     if binding.path == path_expression(HEALTH_PATH):
         per_filter["envoy.filters.http.lua"] = {
             "@type": f"{_FILTER}.lua.v3.LuaPerRoute",

@@ -87,6 +87,12 @@ class GatewaySettings(BaseSettings):
         ge=1024,
         description="Largest body of a REST call, in bytes.",
     )
+    gateway_staff_body_bytes_max: int = Field(
+        # A policy of 200 000 characters, with what JSON escapes of them.
+        default=524_288,
+        ge=1024,
+        description="Largest body of a REST call that only staff may make, in bytes.",
+    )
     gateway_webhook_bytes_max: int = Field(
         default=65_536, ge=1024, description="Largest body of a webhook, in bytes; the contract says 64 KiB."
     )

@@ -157,7 +157,7 @@ class AgentServiceServicer:
 
     def ActivatePolicy(self, request, context):
         """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
-        Errors: POLICY_NOT_FOUND.
+        Errors: POLICY_NOT_FOUND; POLICY_INVALID for one from before that today's rules of a policy do not admit any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

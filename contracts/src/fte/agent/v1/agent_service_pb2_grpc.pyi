@@ -66,7 +66,7 @@ class AgentServiceStub:
     """
     ActivatePolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ActivatePolicyRequest, _run_pb2.Policy]
     """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
-    Errors: POLICY_NOT_FOUND.
+    Errors: POLICY_NOT_FOUND; POLICY_INVALID for one from before that today's rules of a policy do not admit any more.
     """
     ValidatePolicy: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ValidatePolicyRequest, _agent_service_pb2.ValidatePolicyResponse]
     """Tells whether a policy could be put on record, without doing so.
@@ -116,7 +116,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """
     ActivatePolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ActivatePolicyRequest, _run_pb2.Policy]  # type: ignore[assignment]
     """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
-    Errors: POLICY_NOT_FOUND.
+    Errors: POLICY_NOT_FOUND; POLICY_INVALID for one from before that today's rules of a policy do not admit any more.
     """
     ValidatePolicy: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ValidatePolicyRequest, _agent_service_pb2.ValidatePolicyResponse]  # type: ignore[assignment]
     """Tells whether a policy could be put on record, without doing so.
@@ -211,7 +211,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.Policy, _abc.Awaitable[_run_pb2.Policy]]:
         """Puts a policy in force: runs that begin within a few seconds from now are judged by it. An older one may come back.
-        Errors: POLICY_NOT_FOUND.
+        Errors: POLICY_NOT_FOUND; POLICY_INVALID for one from before that today's rules of a policy do not admit any more.
         """
 
     @_abc_1.abstractmethod
