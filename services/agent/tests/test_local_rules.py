@@ -133,6 +133,14 @@ def test_questions_are_read_one_by_one() -> None:
     assert question.asks == ("Does it cost anything", "how long does it take?")
 
 
+def test_what_follows_something_else_is_also_asked_for_by_itself() -> None:
+    earlier = (("customer", "Is there a connector for Power BI?"), ("agent", "A colleague will answer you."))
+    question = read_question(_document("How long is a link valid?", *earlier, subject="Power BI"))
+    assert question.whole.startswith("Is there a connector for Power BI?")
+    assert "Power BI" not in question.pointed
+    assert "Power BI" in read_question(_document("Is there a connector? We need one.", subject="Power BI")).pointed
+
+
 def test_abbreviations_of_chats_are_written_out() -> None:
     assert read_question(_document("can u reset my pw pls")).text == "can you reset my password please"
 

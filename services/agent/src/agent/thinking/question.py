@@ -52,9 +52,12 @@ class Question:
 
     @property
     def pointed(self) -> str:
-        """The same in fewer words: the subject and the sentences that ask; the words that tell where those are all."""
+        """The same in fewer words: the subject and the sentences that ask; the words that tell where those are all.
+
+        What goes on from something is asked for by itself, because it may be something new: a subject is older still.
+        """
         asked = " ".join(self.asks)
-        pointed = f"{self.subject}. {asked}" if self.subject else asked
+        pointed = f"{self.subject}. {asked}" if self.subject and not self.before else asked
         return pointed if pointed.split() != self.whole.split() else _telling(pointed)
 
     def strangers(self, known: frozenset[str]) -> tuple[str, ...]:
