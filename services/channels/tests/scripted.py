@@ -46,6 +46,7 @@ class Scripted:
 
     channel: Channel = Channel.WHATSAPP
     messages_per_second: float = 1000.0
+    lists_by_recipient: bool = True
     script: deque[Step] = field(default_factory=deque)
     find_script: deque[Step] = field(default_factory=deque)
     taken: list[Taken] = field(default_factory=list)

@@ -147,3 +147,17 @@ async def test_equal_words_said_twice_are_told_apart_by_the_ids_that_are_known(
         await apply(channels, reply(channels))
         await ended(channels, 2)
     assert [parcel.known_ids for parcel in provider.looked_up] == [{"SM1"}]
+
+
+async def test_of_a_provider_that_lists_what_all_were_sent_everything_on_record_is_known(
+    start_channels: StartChannels,
+) -> None:
+    provider = Scripted(lists_by_recipient=False)
+    channels = await start_channels(outsides=[provider], **QUICK)
+    async with dispatching(channels):
+        await apply(channels, reply(channels))
+        await ended(channels)
+        provider.script.append(accept_then_reset)
+        await apply(channels, reply(channels, "other"))
+        await ended(channels, 2)
+    assert [parcel.known_ids for parcel in provider.looked_up] == [{"SM1"}]

@@ -143,6 +143,12 @@ join parts on parts.delivery_id = deliveries.id
 where deliveries.channel = $1 and deliveries.lane = $2
 and parts.provider_message_id <> '' and parts.claim_time >= $3;
 
+-- name: list_known_ids_of_all
+-- The same, of all lanes.
+select provider_message_id
+from parts
+where channel = $1 and provider_message_id <> '' and claim_time >= $2;
+
 -- name: has_waiting_notice
 -- Does the news of an answer wait already for whoever sent this form?
 select exists (

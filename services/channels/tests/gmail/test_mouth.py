@@ -352,6 +352,15 @@ async def test_only_what_was_sent_since_the_claim_is_looked_through(gmail: Gmail
     assert await gmail.find(made) is not None
 
 
+async def test_what_is_on_record_is_passed_over_unread(gmail: Gmail, google: Google) -> None:
+    known = [(await gmail.send(parcel(gmail))).provider_message_id for _ in range(3)]
+    lost = parcel(gmail)
+    await google.fault("messages.get", "status", status=500, times=0)
+    assert await gmail.find(dataclasses.replace(lost, known_ids=frozenset(known))) is None
+    with pytest.raises(Unclear):
+        await gmail.find(dataclasses.replace(lost, known_ids=frozenset(known[1:])))
+
+
 @pytest.mark.parametrize("operation", ["messages.list", "messages.get", "threads.get"])
 async def test_while_gmail_cannot_be_asked_nothing_is_certain(gmail: Gmail, google: Google, operation: str) -> None:
     asked = await google.arrive()

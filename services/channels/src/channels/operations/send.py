@@ -11,7 +11,7 @@ import dataclasses
 import random
 import time
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiolimiter import AsyncLimiter
 from prometheus_client import Counter, Gauge, Histogram
@@ -51,8 +51,10 @@ _AFTER_SEND = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, 
 _PAUSE_SECONDS_MAX = 300.0
 _BACKOFF_SECONDS = 1.0
 _BACKOFF_SECONDS_MAX = 60.0
-# Ids of messages that were sent so long before can still be mistaken for this one in a provider's list.
+# Ids of messages that were sent so long before can still be mistaken for this one in a provider's list of one
+# recipient's; a list of everybody's is read only as far back as two clocks can differ.
 _KNOWN_IDS_BEFORE = timedelta(days=2)
+_KNOWN_IDS_OF_ALL_BEFORE = timedelta(minutes=30)
 # A claim that was slept through (a stopped process, a machine that was suspended) is for whoever looks it up.
 _STALE_CLAIM_SHARE = 0.25
 
@@ -188,9 +190,7 @@ class Sending:
         async with self._database.connection() as connection:
             # Asked for before the provider is: what it does not have by then, it may still get.
             age = await store.claim_age_seconds(connection, delivery.id, part.number)
-            known_ids = await store.list_known_ids(
-                connection, self.channel, delivery.lane, part.first_claim_time - _KNOWN_IDS_BEFORE
-            )
+            known_ids = await self._known_ids(connection, delivery, part.first_claim_time)
         try:
             async with asyncio.timeout(self._patience.lookup_seconds):
                 found = await self._provider.find(_parcel(delivery, part, known_ids))
@@ -218,6 +218,12 @@ class Sending:
         if part.doubts >= self._patience.attempts_max:
             return await self._give_up(delivery, part, DeliveryState.FAILED, PROVIDER_FAILING)
         return await self._record(delivery, part, Outcome(DeliveryState.QUEUED))
+
+    async def _known_ids(self, connection: Connection, delivery: Delivery, claimed: datetime) -> frozenset[str]:
+        if self._provider.lists_by_recipient:
+            since = claimed - _KNOWN_IDS_BEFORE
+            return await store.list_known_ids(connection, self.channel, delivery.lane, since)
+        return await store.list_known_ids(connection, self.channel, None, claimed - _KNOWN_IDS_OF_ALL_BEFORE)
 
     async def _obstacle(self, delivery: Delivery, part: Part) -> str | None:
         """Why this part is not to be sent, as an upper-case word; None when it is."""

@@ -83,8 +83,9 @@ class Parcel:
     """One message on its way to the provider. `number` counts from 1 among the `count` parts of its delivery.
 
     `claimed_time` is when it was first claimed for sending: nothing at the provider that is older can be it.
-    `known_ids` are the provider's ids that are recorded for other messages to this recipient, from two days before that
-    on: where a provider takes no name of ours for a message, equal words said twice are told apart by them.
+    `known_ids` are the provider's ids that are recorded for other messages: to this recipient, from two days before on,
+    where the provider lists by recipient; else to all, from half an hour before. They cannot be it: where a provider
+    takes no name of ours for a message, equal words said twice are told apart by them, and none has to be looked at.
     """
 
     delivery_id: uuid.UUID
@@ -157,6 +158,11 @@ class Outside(Provider, Protocol):
     @property
     def messages_per_second(self) -> float:
         """How many messages the provider takes from us, as its documentation or our contract with it says."""
+        ...
+
+    @property
+    def lists_by_recipient(self) -> bool:
+        """Whether `find` reads through what one recipient was sent, or through what all were."""
         ...
 
     def compose(self, letter: Letter) -> Sequence[Content]:

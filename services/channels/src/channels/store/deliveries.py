@@ -135,9 +135,12 @@ async def hasten_claimed(connection: Connection, channel: Channel) -> int:
     return affected(await connection.execute(QUERIES.hasten_claimed, channel))
 
 
-async def list_known_ids(connection: Connection, channel: Channel, lane: str, since: datetime) -> frozenset[str]:
-    """The provider's ids of what this lane was sent from `since` on."""
-    found = await connection.fetch(QUERIES.list_known_ids, channel, lane, since)
+async def list_known_ids(connection: Connection, channel: Channel, lane: str | None, since: datetime) -> frozenset[str]:
+    """The provider's ids of what this lane, or every lane for None, was sent from `since` on."""
+    if lane is None:
+        found = await connection.fetch(QUERIES.list_known_ids_of_all, channel, since)
+    else:
+        found = await connection.fetch(QUERIES.list_known_ids, channel, lane, since)
     return frozenset(row["provider_message_id"] for row in found)
 
 

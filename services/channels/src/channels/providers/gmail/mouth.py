@@ -23,8 +23,10 @@ _LIST_UNITS = 5
 _THREAD_UNITS = 10
 # Two clocks are compared, ours and Google's: what is older than the claim by more than they can differ is not it.
 _CLOCK_DIFFERENCE = timedelta(minutes=15)
-_PAGE = 100
+_PAGE = 500
+# What is on record is passed over unread, so that these are mails of people, and of ours what is on its way.
 _LOOKED_AT_MAX = 500
+_PAGES_MAX = 20
 # Shorter lines would have Message-IDs past 78 characters written as encoded words, which no mail program reads there.
 _POLICY = email.policy.SMTP.clone(max_line_length=998)
 _NOT_FOUND = 404
@@ -52,6 +54,11 @@ class Gmail:
 
     async def __aexit__(self, *_: object) -> None:
         self._client.close()
+
+    @property
+    def lists_by_recipient(self) -> bool:
+        """Gmail would by search, whose index may be behind; by label it lists all."""
+        return False
 
     @property
     def messages_per_second(self) -> float:
@@ -135,9 +142,11 @@ class Gmail:
         oldest_ms = int((parcel.claimed_time - _CLOCK_DIFFERENCE).timestamp() * 1000)
         token: str | None = None
         looked_at = 0
-        while True:
+        for _ in range(_PAGES_MAX):
             page = await self._sent_page(token)
             for listed in page.get("messages", ()):
+                if listed["id"] in parcel.known_ids:
+                    continue
                 looked_at += 1
                 message = await self._headers_of(listed["id"])
                 if message is None:
@@ -150,7 +159,8 @@ class Gmail:
             if not token:
                 return None
             if looked_at >= _LOOKED_AT_MAX:
-                raise Unclear
+                break
+        raise Unclear
 
     async def _sent_page(self, token: str | None) -> dict[str, Any]:
         return await self._client.call(

@@ -78,6 +78,11 @@ class WhatsApp:
         await self._http.close()
 
     @property
+    def lists_by_recipient(self) -> bool:
+        """Twilio lists the messages to one number."""
+        return True
+
+    @property
     def messages_per_second(self) -> float:
         """What Twilio takes from one WhatsApp sender."""
         return self._messages_per_second
