@@ -220,10 +220,10 @@ def require_kept_rules(case: Case, desk: QuickDesk, knowledge: QuickKnowledge) -
     assert [each.text for each in case.sentences if each.passage] == [text], "its sentences are not what it said"
 
 
-async def test_a_thousand_adversarial_runs_keep_the_rules() -> None:
+async def test_hundreds_of_adversarial_runs_keep_the_rules() -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
-    await run_adversaries(1000, seed)
+    await run_adversaries(500, seed)
 
 
 @pytest.mark.long
