@@ -88,7 +88,7 @@ class GatewaySettings(BaseSettings):
         description="Largest body of a REST call, in bytes.",
     )
     gateway_staff_body_bytes_max: int = Field(
-        # A policy of 200 000 characters, with what JSON escapes of them.
+        # A policy of 300 000 characters, with what JSON escapes of them.
         default=524_288,
         ge=1024,
         description="Largest body of a REST call that only staff may make, in bytes.",

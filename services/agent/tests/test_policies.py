@@ -314,7 +314,7 @@ async def test_a_policy_that_is_not_sound_is_refused_by_its_entry(
 
 
 async def test_an_unsound_or_endless_policy_is_not_put_on_record(staff: AgentServiceAsyncStub) -> None:
-    for content in ("", "version =", policy_with("2027-1") + "#" * 200_000):
+    for content in ("", "version =", policy_with("2027-1") + "#" * 300_000):
         refusal = await refused(create(staff, content))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "POLICY_INVALID")
         assert refusal.violations[0].field == "policy.content"

@@ -373,7 +373,7 @@ class ValidatePolicyRequest(_message.Message):
 
     CONTENT_FIELD_NUMBER: _builtins.int
     content: _builtins.str
-    """The policy, TOML; at most 200 000 characters."""
+    """The policy, TOML; at most 300 000 characters."""
     def __init__(
         self,
         *,

@@ -17,7 +17,7 @@ from meshkit.clock import Clock
 from meshkit.database import Database
 from meshkit.errors import InvalidArgument
 
-CONTENT_CHARACTERS_MAX: Final = 200_000
+CONTENT_CHARACTERS_MAX: Final = 300_000
 
 
 class Policies:
