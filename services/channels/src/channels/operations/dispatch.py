@@ -19,6 +19,9 @@ from meshkit.waiting import happened
 
 # How far into the queue a round looks; what is beyond waits for what is before it anyway.
 _HEADS_MAX = 2000
+# While only replies may be taken up, which come first, a round looks no further than a few for each hand: the mails of a
+# flood of forms wait behind them, and to list all of those twenty times a second is work for nothing.
+_HEADS_PER_HAND = 8
 # Under load, rounds this far apart find many deliveries each; an idle dispatcher still starts at once.
 _ROUND_SECONDS = 0.05
 _POLL_SECONDS = 0.5
@@ -111,8 +114,12 @@ class Dispatcher:
         hands = self._concurrency if self._sending.is_trusted else 1
         if len(self._in_hand) >= hands:
             return self._poll_seconds
+        # A flood of forms must not keep those waiting who wait for an answer: at the provider's pace, what is in hand
+        # already goes first.
+        for_all = max(1, hands // 4)
+        limit = _HEADS_MAX if len(self._in_hand) < for_all else hands * _HEADS_PER_HAND
         async with self._database.connection() as connection:
-            heads = await store.list_heads(connection, self._sending.channel, _HEADS_MAX)
+            heads = await store.list_heads(connection, self._sending.channel, limit)
         now = time.monotonic()
         self._ailing_until = {each: until for each, until in self._ailing_until.items() if until > now}
         wait = self._poll_seconds
@@ -122,9 +129,7 @@ class Dispatcher:
             if head.due_seconds > 0:
                 wait = min(wait, head.due_seconds)
                 continue
-            # A flood of forms must not keep those waiting who wait for an answer: at the provider's pace, what is in
-            # hand already goes first.
-            if len(self._in_hand) >= (hands if head.is_reply else max(1, hands // 4)):
+            if len(self._in_hand) >= (hands if head.is_reply else for_all):
                 break
             task = asyncio.create_task(self._advance(head), name=f"{self.name} delivery")
             self._in_hand[head.lane] = task
