@@ -19,8 +19,8 @@ from meshkit.waiting import happened
 
 # How far into the queue a round looks; what is beyond waits for what is before it anyway.
 _HEADS_MAX = 2000
-# While only replies may be taken up, which come first, a round looks no further than a few for each hand: the mails of a
-# flood of forms wait behind them, and to list all of those twenty times a second is work for nothing.
+# While only replies may be taken up, which come first, a round looks no further than a few for each hand: the mails of
+# a flood of forms wait behind them, and to list all of those twenty times a second is work for nothing.
 _HEADS_PER_HAND = 8
 # Under load, rounds this far apart find many deliveries each; an idle dispatcher still starts at once.
 _ROUND_SECONDS = 0.05
