@@ -187,7 +187,7 @@ async def test_a_caller_in_a_hurry_is_answered_with_what_was_judged_until_then(
         (DryRunPolicyRequest(policy="policies/1", content="version ="), "INVALID_ARGUMENT", "policy"),
         (DryRunPolicyRequest(content="version ="), "POLICY_INVALID", "content"),
         (DryRunPolicyRequest(policy="policies/1", limit=1001), "INVALID_ARGUMENT", "limit"),
-        (DryRunPolicyRequest(content="#" * 200_001), "INVALID_ARGUMENT", "content"),
+        (DryRunPolicyRequest(content="#" * 300_001), "INVALID_ARGUMENT", "content"),
     ],
 )
 async def test_a_dry_run_on_terms_that_cannot_be_is_refused_by_field(

@@ -284,7 +284,7 @@ def policy_version_from_wire(name: str, *, field: str = "name") -> str:
     if match is None:
         raise InvalidArgument.of(
             field,
-            "must be a resource name of the form policies/<version>, such as policies/2026-11-3; "
+            "must be a resource name of the form policies/<version>, such as policies/2026-11-4; "
             "use the name exactly as the service returned it",
         )
     return match[1]

@@ -36,8 +36,11 @@ WHEN: Final = "when"
 
 
 # RE2 is linear in the length of the text, whatever the pattern: policies are uploaded, and customers write what they
-# like. This bounds the memory of one rule's patterns.
-_PATTERN_BYTES_MAX: Final = 8 << 20
+# like. This bounds the memory of one part of a rule's patterns.
+_PATTERN_BYTES_MAX: Final = 4 << 20
+# RE2 slows down greatly where the states of one expression outgrow that memory, so long lists of patterns are tried in
+# parts of about this many characters.
+_PART_CHARACTERS: Final = 6000
 _TERM: Final = re.compile(r"\{([a-z][a-z_]*)\}")
 _EXCLAMATIONS: Final = re.compile(r"[!?¡¿]*![!?¡¿]*")
 
@@ -48,6 +51,19 @@ class Pattern(Protocol):
     def search(self, text: str, /) -> Any: ...
     def sub(self, replacement: str, text: str, /) -> str: ...
     def finditer(self, text: str, /) -> Iterator[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The patterns of one rule, in expressions that are small enough to be fast."""
+
+    parts: tuple[Pattern, ...]
+
+    def search(self, text: str) -> bool:
+        return any(part.search(text) is not None for part in self.parts)
+
+    def hits(self, text: str) -> int:
+        return len({hit.group() for part in self.parts for hit in part.finditer(text)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +122,19 @@ class Rule:
     - less than `latin_below` of its letters in Latin script.
 
     With `capitals_min`, the text must besides be in capitals: that share of its letters, of `letters_min` at least.
+    With `row_min`, it must besides have a row of that many marks, one of them an exclamation mark.
     """
 
     name: str
     reason: Reason
     priority: Priority
     languages: tuple[str, ...] = ()
-    pattern: Pattern | None = None
+    pattern: _Parts | None = None
     near_miss: Pattern | None = None
     hits_min: int = 1
     capitals_min: float = 0.0
     letters_min: int = 0
+    row_min: int = 0
     exclamations_min: int = 0
     sentiment_below: float = 0.0
     latin_below: float = 0.0
@@ -124,6 +142,8 @@ class Rule:
     def matches(self, said: _Said) -> bool:
         """Whether a text by itself meets the rule. The sentiment is that of all texts together."""
         if self.capitals_min and not said.is_in_capitals(self.capitals_min, self.letters_min):
+            return False
+        if said.exclamations < self.row_min:
             return False
         if self.exclamations_min and said.exclamations >= self.exclamations_min:
             return True
@@ -137,10 +157,8 @@ class Rule:
         # Most texts end above, so the near misses cost nothing there.
         return self.near_miss is None or self._found(self.pattern, self.near_miss.sub(" ; ", text))
 
-    def _found(self, pattern: Pattern, text: str) -> bool:
-        if self.hits_min == 1:
-            return pattern.search(text) is not None
-        return len({hit.group() for hit in pattern.finditer(text)}) >= self.hits_min
+    def _found(self, pattern: _Parts, text: str) -> bool:
+        return pattern.search(text) if self.hits_min == 1 else pattern.hits(text) >= self.hits_min
 
 
 class Policy:
@@ -199,6 +217,7 @@ class _RuleEntry(BaseModel):
     hits_min: Annotated[int, Field(ge=1, le=100)] = 1
     capitals_min: _Share = 0.0
     letters_min: _Count = 0
+    row_min: _Count = 0
     exclamations_min: _Count = 0
     sentiment_below: _Share = 0.0
     latin_below: _Share = 0.0
@@ -244,11 +263,12 @@ def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
         reason=entry.reason,
         priority=entry.priority,
         languages=tuple(language for language, patterns in entry.patterns.items() if patterns),
-        pattern=_compiled(every, place) if every else None,
+        pattern=_Parts(tuple(_compiled(part, place) for part in _parts(every))) if every else None,
         near_miss=_compiled(near_misses, place) if near_misses else None,
         hits_min=entry.hits_min,
         capitals_min=entry.capitals_min,
         letters_min=entry.letters_min,
+        row_min=entry.row_min,
         exclamations_min=entry.exclamations_min,
         sentiment_below=entry.sentiment_below,
         latin_below=entry.latin_below,
@@ -260,6 +280,16 @@ def _spelled_out(pattern: str, terms: Mapping[str, str], place: str) -> str:
         raise PolicyError(f"{place}: the pattern {pattern[:60]!r} asks for {min(unknown)}; give it an entry in [terms]")
     # One level: a term holds no term, so that no policy can grow beyond what its length allows.
     return _TERM.sub(lambda found: f"(?:{terms[found[1]]})", pattern)
+
+
+def _parts(patterns: Sequence[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    for pattern in patterns:
+        if part and sum(map(len, part)) + len(pattern) > _PART_CHARACTERS:
+            yield part
+            part = []
+        part.append(pattern)
+    yield part
 
 
 def _compiled(patterns: Sequence[str], place: str) -> Pattern:
