@@ -213,6 +213,22 @@ def test_a_sound_file_is_a_policy() -> None:
     assert policy.findings(["a lawyer"])[0].rule == "legal"
 
 
+def test_a_rule_may_ask_for_a_row_of_exclamation_marks_beside_its_words() -> None:
+    policy = rules.parse(rule_file().replace('priority = "HIGH"', 'priority = "HIGH"\nrow_min = 3', 1), "rules")
+    assert policy.findings(["a lawyer!!!"])
+    assert policy.findings(["now?!! a lawyer"])
+    assert not policy.findings(["a lawyer!!"])
+    assert not policy.findings(["hello!!!"])
+
+
+def test_a_rule_of_very_many_patterns_finds_what_any_of_them_does() -> None:
+    names = [f"name{number:04} of somebody" for number in range(1000)]
+    many = "', '".join("|".join(names[start : start + 100]) for start in range(0, 1000, 100))
+    policy = rules.parse(rule_file(pattern=many), "rules")
+    assert all(policy.findings([f"it is {name}"]) for name in names)
+    assert not policy.findings(["it is name1000 of somebody"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
