@@ -117,7 +117,7 @@ def rendered(kept: Mapping[str, Figures]) -> str:
         "Measured by `make eval`, which writes this page: real runs of the agent, its rules and its model, over the",
         "real knowledge service with the documents of `context/`, before a desk that only writes down. Shares come",
         "with their 95 % interval (Wilson) and the counts. **Only `test` is a claim**: rules were made with an eye on",
-        "`tune`, the sample tickets and `more_questions`. The mix is a judgement, not a count:",
+        "`tune`, the sample tickets, `more_questions` and `more_triggers`. The mix is a judgement, not a count:",
         f"{mix}.",
         "",
         short_table(kept),
