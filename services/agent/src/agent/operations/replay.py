@@ -198,6 +198,10 @@ async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
-    except* Failure as group_of_failures:
-        raise group_of_failures.exceptions[0] from group_of_failures
+    # Not `except*`: until Python 3.11.4 what is raised in there comes out in a group of its own.
+    except ExceptionGroup as group_of_failures:
+        failures, others = group_of_failures.split(Failure)
+        if failures is None or others is not None:
+            raise
+        raise failures.exceptions[0] from group_of_failures
     return [task.result() for task in tasks]
