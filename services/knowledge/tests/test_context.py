@@ -21,6 +21,9 @@ ANSWERED = {
     "Can I have our invoices sent to the accountant?": "Billing cycle and invoices",
     "deleted a board by accident!! can i get it back?": "Restore deleted items from the trash",
     "Where are your offices?": "Offices",
+    # One letter from the opposite.
+    "Hi! Can I export my tasks as CSV?": "Export data as CSV or JSON",
+    "can i import tasks from csv": "Import tasks from a CSV file",
 }
 NOT_ANSWERED = [
     "Is there a connector for Power BI that refreshes incrementally?",
