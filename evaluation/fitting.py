@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from agent.model import Passage
 from agent.thinking import fit
+from agent.thinking.case import QUERY_CHARACTERS_MAX
 from agent.thinking.instructions import document, read_document
 from agent.thinking.question import read_question
 from evaluation import labels
@@ -66,19 +67,19 @@ def questions() -> list[Question]:
     return [each for each in every if each.is_english and (each.articles or each.is_unanswerable)]
 
 
-async def show(question: Question, knowledge: Library, query_max: int = 500) -> Shown:
+async def show(question: Question, knowledge: Library) -> Shown:
     """Searches as the local model does, by the whole and by the pointed question."""
     read = read_question(read_document(document(conversation_of(question))))
     found: dict[str, Passage] = {}
     for query in (read.whole, read.pointed):
-        for passage in await knowledge.search(query[:query_max]):
+        for passage in await knowledge.search(query[:QUERY_CHARACTERS_MAX]):
             if passage.name not in found or passage.score > found[passage.name].score:
                 found[passage.name] = passage
     best = sorted(found.values(), key=lambda passage: -passage.score)
-    shown = [{"heading": each.heading, "text": each.text, "score": each.score} for each in best]
+    scores = [{"score": each.score} for each in best]
     return Shown(
         question,
-        np.array([fit.figures(each, shown) for each in shown[:PASSAGES_MAX]]).reshape(-1, 2),
+        np.array([fit.figures(each, scores) for each in scores[:PASSAGES_MAX]]).reshape(-1, 2),
         np.array([heading_of(each.heading) in question.articles for each in best[:PASSAGES_MAX]], dtype=bool),
     )
 
