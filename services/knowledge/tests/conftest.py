@@ -11,7 +11,6 @@ import pytest
 from fte.access import ACCESS
 from fte.knowledge.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
 from knowledge.app import build
-from knowledge.ranking.embed import MiniLm, find_model
 from knowledge.settings import Settings
 from local.fixtures import MakeDatabase
 from meshkit.database import Database
@@ -59,11 +58,6 @@ class Running:
 
     async def stub(self, caller: str) -> "KnowledgeServiceAsyncStub":
         return KnowledgeServiceStub(await self.server.connect(caller))
-
-
-@pytest.fixture(scope="session")
-def network() -> MiniLm:
-    return MiniLm(find_model("all-minilm-l6-v2"))
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 
 from knowledge import store
 from knowledge.model import Article, Passage, PassageName, Section
-from knowledge.ranking.embed import DIMENSIONS
 from knowledge.store import QUERIES
 from meshkit.database import Connection, Database
 from meshkit.ids import uuid7
+from meshkit.minilm import DIMENSIONS
 from meshkit.testing import prepare_all
 
 MODEL = "all-minilm-l6-v2"
