@@ -87,6 +87,12 @@ bench: $(INSTALLED) $(KAFKA) $(WEB) ## measure against the baselines and write b
 eval: $(INSTALLED) ## measure how well the agent answers and write evaluation/RESULTS.md (EVAL="--split tune --limit 60" for a part)
 	$(BIN)/python -m evaluation $(EVAL)
 
+TRAINING := .build/training
+meaning: $(INSTALLED) ## train the model of what customers mean anew, with JAX in an environment of its own (ten minutes)
+	@[ -x $(TRAINING)/bin/python ] || $(PYTHON) -m venv $(TRAINING)
+	$(BIN)/uv pip install -q --python $(TRAINING)/bin/python --require-hashes -r evaluation/meaning/requirements.txt
+	PYTHONPATH=$$($(BIN)/python -c 'import sys; print(":".join(path for path in sys.path if path))') $(TRAINING)/bin/python -m evaluation.meaning.train
+
 ##@ Making
 .PHONY: install third-party kafka generate web lock
 install: $(INSTALLED) ## the virtual environment, from the lock
@@ -111,6 +117,8 @@ lock: $(INSTALLED) ## requirements.txt anew from every pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  $(PYPROJECTS) --group dev --group bench --no-emit-package fte-contracts --no-emit-package fte-meshkit \
 	  --custom-compile-command "make lock" -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements.txt \
+	  --group training --custom-compile-command "make lock" -o evaluation/meaning/requirements.txt
 
 $(INSTALLED): requirements.txt $(PYPROJECTS)
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: install the package python3.11 (with python3.11-venv), or name another with PYTHON=…" >&2; exit 1; }

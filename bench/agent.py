@@ -44,6 +44,7 @@ from agent.thinking import local_rules, rules
 from agent.thinking.case import Case, Limits
 from agent.thinking.instructions import instructions
 from agent.thinking.local_rules import LocalRulesModel, Thresholds
+from agent.thinking.meaning import Meaning
 from agent.thinking.models import Models, Patience, endpoint_model
 from agent.thinking.rules import Policy
 from agent.thinking.thinker import Budget, Thinker
@@ -233,7 +234,7 @@ async def _slow(url: str) -> dict[str, Any]:
 
 def _thinker(models: Models, runs_max: int) -> Thinker:
     text = instructions(categories=Limits().categories, words_max=Limits().reply_words_max)
-    return Thinker(models, Budget(turns=10, seconds=60), runs_max=runs_max, instructions=text)
+    return Thinker(models, Budget(turns=10, seconds=60), runs_max=runs_max, instructions=text, meaning=Meaning())
 
 
 @contextmanager

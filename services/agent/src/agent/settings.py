@@ -37,6 +37,9 @@ class Settings(ServiceSettings):
     neighbour_seconds: Seconds = Field(default=5.0, description="how long one call to a neighbour may take")
 
     runs_max: int = Field(default=32, ge=1, le=1000, description="how many runs may think at once in this process")
+    meaning_threads: int = Field(
+        default=1, ge=1, le=64, description="cores that reading one message's meaning may use; the machine is shared"
+    )
     run_seconds: Seconds = Field(default=30.0, description="time budget of a run; past it, a person takes over")
     burst_seconds: float = Field(
         default=3.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from agent.clients import Desk
 from agent.errors import NeighbourRefused, PolicyInvalid, PolicyNotFound
 from agent.model import Author, Conversation, DryRun, OtherJudgement, Reason
 from agent.operations.policies import Policies
+from agent.thinking.meaning import Meaning
 from agent.thinking.rules import Finding, Policy
 from meshkit import context
 from meshkit.database import Database
@@ -37,10 +38,11 @@ class _Question:
 class DryRuns:
     """Judges past messages by another policy, one dry run at a time in each process."""
 
-    def __init__(self, database: Database, desk: Desk, policies: Policies) -> None:
+    def __init__(self, database: Database, desk: Desk, policies: Policies, meaning: Meaning) -> None:
         self._database = database
         self._desk = desk
         self._policies = policies
+        self._meaning = meaning
         self._turn = asyncio.Lock()
 
     async def dry_run(self, version: str, content: str, limit: int) -> DryRun:
@@ -65,9 +67,9 @@ class DryRuns:
                         )
                     for question in questions:
                         before = await earlier.policy(versions.get(question.message_id))
-                        judged[question.message_id] = _difference(question, before, after)
                         # Customers' runs take their turns in between.
-                        await asyncio.sleep(0)
+                        meaning = await self._meaning.read(question.texts)
+                        judged[question.message_id] = _difference(question, meaning, before, after)
         except TimeoutError as error:
             if not budget.expired():
                 raise
@@ -137,11 +139,13 @@ def _asked(conversation: Conversation | None) -> list[_Question]:
     return questions
 
 
-def _difference(question: _Question, before: Policy, after: Policy) -> OtherJudgement | None:
+def _difference(
+    question: _Question, meaning: Mapping[Reason, float], before: Policy, after: Policy
+) -> OtherJudgement | None:
     if before.content == after.content:
         return None
-    found = after.findings(question.texts)
-    then, now = _reason(before.findings(question.texts)), _reason(found)
+    found = after.findings(question.texts, meaning)
+    then, now = _reason(before.findings(question.texts, meaning)), _reason(found)
     if then is now:
         return None
     return OtherJudgement(question.message_id, then, now, tuple(finding.rule for finding in found))

@@ -32,6 +32,7 @@ from agent.operations.costs import Costs
 from agent.operations.policies import Policies
 from agent.thinking import local_rules
 from agent.thinking.case import Case, Limits
+from agent.thinking.meaning import Meaning
 from agent.thinking.models import Models
 from agent.thinking.rules import Policy
 from agent.thinking.thinker import Budget, Thinker
@@ -64,6 +65,7 @@ class Replays:
         policies: Policies,
         limits: Limits,
         costs: Costs,
+        meaning: Meaning,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -75,6 +77,7 @@ class Replays:
         self._policies = policies
         self._limits = limits
         self._costs = costs
+        self._meaning = meaning
         self._busy = False
 
     async def replay(self, conversations: Sequence[uuid.UUID], limit: int, terms: Terms) -> Replayed:
@@ -88,7 +91,7 @@ class Replays:
         name = local_rules.NAME if terms.model == LOCAL else terms.model
         models = self._models.only(name) if name else self._models
         instructions = terms.instructions or self._instructions
-        thinker = Thinker(models, self._budget, runs_max=_AT_ONCE, instructions=instructions)
+        thinker = Thinker(models, self._budget, runs_max=_AT_ONCE, instructions=instructions, meaning=self._meaning)
         async with self._alone():
             chosen = conversations or await self._desk.newest_conversations(limit)
             slots = asyncio.Semaphore(_AT_ONCE)

@@ -35,6 +35,8 @@ from agent.model import (
 )
 from agent.thinking import courtesy, grounding
 from agent.thinking.handover import Handover
+from agent.thinking.meaning import NOTHING_READ, Meaning
+from agent.thinking.meaning import VERSION as MEANING_VERSION
 from agent.thinking.rules import Policy
 from agent.thinking.sentences import hosts
 from agent.thinking.voice import Voice, in_voice, voice_of
@@ -116,12 +118,17 @@ class Case:
             duration = 0.0 if began is None else (self.clock.monotonic() - began) * 1000
             self.steps.append(Step(name, outcome, dict(facts), round(duration, 3)))
 
-    async def judge_by_rules(self) -> None:
+    async def judge_by_rules(self, reader: Meaning | None = None) -> None:
         """Asks the rules before any model: what they find goes to a person, and what asks for nothing is closed."""
         began = self.clock.monotonic()
-        judgement = self.policy.judge(self.conversation.read_by_rules())
+        texts = self.conversation.read_by_rules()
+        meaning = NOTHING_READ if reader is None else await reader.read(texts)
+        judgement = self.policy.judge(texts, meaning)
         self._handover.mood = judgement.sentiment
         mood = {} if judgement.sentiment is None else {"sentiment": f"{judgement.sentiment:.2f}"}
+        if meaning:
+            likeliest = max(meaning, key=lambda reason: meaning[reason])
+            mood |= {"meaning": f"{likeliest} {meaning[likeliest]:.2f}", "read_by": MEANING_VERSION}
         if not judgement.findings:
             self.note("rules", Outcome.OK, mood, began=began)
             await self._close_kindly()

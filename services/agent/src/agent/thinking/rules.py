@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agent.errors import PolicyError
 from agent.model import Priority, Reason
 from agent.thinking import sentiment
+from agent.thinking.meaning import NOTHING_READ, READ
 from agent.thinking.own_words import capitals, folded, latin_share, own_words, plain_pattern, undisguised
 from agent.thinking.words import language
 
@@ -119,10 +120,13 @@ class Rule:
     - `pattern`, at `hits_min` places at least, outside `near_miss`;
     - a row of `exclamations_min` marks, one of them an exclamation mark;
     - a sentiment below `sentiment_below`;
-    - less than `latin_below` of its letters in Latin script.
+    - less than `latin_below` of its letters in Latin script;
+    - a meaning of the rule's reason, at least as sure as `meaning_min`.
 
     With `capitals_min`, the text must besides be in capitals: that share of its letters, of `letters_min` at least.
-    With `row_min`, it must besides have a row of that many marks, one of them an exclamation mark.
+    With `row_min`, it must besides have a row of that many marks, one of them an exclamation mark. With
+    `meaning_floor`, a pattern only counts where the text means the rule's reason at least that surely: its words may
+    have stood there in another sense. Where no meaning was read, patterns count by themselves.
     """
 
     name: str
@@ -138,9 +142,19 @@ class Rule:
     exclamations_min: int = 0
     sentiment_below: float = 0.0
     latin_below: float = 0.0
+    meaning_min: float = 0.0
+    meaning_floor: float = 0.0
 
-    def matches(self, said: _Said) -> bool:
-        """Whether a text by itself meets the rule. The sentiment is that of all texts together."""
+    def matches(self, said: Sequence[_Said], mood: float | None, meaning: Mapping[Reason, float]) -> bool:
+        """Whether what a customer said meets the rule: one of the texts, or the mood or meaning of all together."""
+        if mood is not None and mood < self.sentiment_below:
+            return True
+        meant = meaning.get(self.reason)
+        if meant is not None and self.meaning_min and meant >= self.meaning_min:
+            return True
+        return (meant is None or meant >= self.meaning_floor) and any(map(self._matches, said))
+
+    def _matches(self, said: _Said) -> bool:
         if self.capitals_min and not said.is_in_capitals(self.capitals_min, self.letters_min):
             return False
         if said.exclamations < self.row_min:
@@ -172,22 +186,25 @@ class Policy:
         self.content = content
         self._words = words
 
-    def judge(self, texts: Sequence[str]) -> Judgement:
-        """Judges what a customer said, oldest first: subject and messages, quoted mail and signatures left out."""
+    def judge(self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ) -> Judgement:
+        """Judges what a customer said, oldest first: subject and messages, quoted mail and signatures left out.
+
+        `meaning` is what `Meaning.read` finds in the same texts.
+        """
         said = [each for each in map(_Said, texts) if each.text.strip()]
         mood = sentiment.score("\n".join(each.text for each in said)) if said else None
         return Judgement(
             tuple(
                 Finding(rule.name, rule.reason, rule.priority)
                 for rule in self.rules
-                if (mood is not None and mood < rule.sentiment_below) or any(map(rule.matches, said))
+                if rule.matches(said, mood, meaning)
             ),
             mood,
         )
 
-    def findings(self, texts: Sequence[str]) -> tuple[Finding, ...]:
+    def findings(self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ) -> tuple[Finding, ...]:
         """The rules that the texts meet, by rank: the first gives the reason."""
-        return self.judge(texts).findings
+        return self.judge(texts, meaning).findings
 
     def kind_words(self, reason: Reason, texts: Sequence[str]) -> str:
         """What the customer is told when a person takes over: who has it and when to expect them, in their language."""
@@ -221,6 +238,8 @@ class _RuleEntry(BaseModel):
     exclamations_min: _Count = 0
     sentiment_below: _Share = 0.0
     latin_below: _Share = 0.0
+    meaning_min: _Share = 0.0
+    meaning_floor: _Share = 0.0
 
 
 class _PolicyEntries(BaseModel):
@@ -256,8 +275,12 @@ def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
         raise PolicyError(f"{place}: unknown language {', '.join(sorted(unknown))}; known are {known}")
     every = [_spelled_out(pattern, terms, place) for patterns in entry.patterns.values() for pattern in patterns]
     near_misses = [_spelled_out(pattern, terms, place) for pattern in entry.near_misses]
-    if not (every or entry.exclamations_min or entry.sentiment_below or entry.latin_below):
+    bounds = (entry.exclamations_min, entry.sentiment_below, entry.latin_below, entry.meaning_min)
+    if not (every or any(bounds)):
         raise PolicyError(f"{place}: nothing can meet it; give it patterns, or a bound such as sentiment_below")
+    if (entry.meaning_min or entry.meaning_floor) and entry.reason not in READ:
+        known = ", ".join(READ)
+        raise PolicyError(f"{place}: no meaning is read for {entry.reason}; meaning_min and _floor are for {known}")
     return Rule(
         name=entry.name,
         reason=entry.reason,
@@ -272,6 +295,8 @@ def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
         exclamations_min=entry.exclamations_min,
         sentiment_below=entry.sentiment_below,
         latin_below=entry.latin_below,
+        meaning_min=entry.meaning_min,
+        meaning_floor=entry.meaning_floor,
     )
 
 

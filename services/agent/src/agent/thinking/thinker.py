@@ -25,6 +25,7 @@ from agent.errors import NothingOwed
 from agent.model import Outcome
 from agent.thinking.case import Case
 from agent.thinking.instructions import document
+from agent.thinking.meaning import Meaning
 from agent.thinking.models import Models, RunModel
 from agent.thinking.tools import sdk_tools
 
@@ -62,11 +63,20 @@ class Thinker:
     """Brings cases to their ending, at most `runs_max` at once."""
 
     def __init__(
-        self, models: Models, budget: Budget, *, runs_max: int, instructions: str, traced: bool = False
+        self,
+        models: Models,
+        budget: Budget,
+        *,
+        runs_max: int,
+        instructions: str,
+        traced: bool = False,
+        meaning: Meaning | None = None,
     ) -> None:
+        """Without `meaning`, the patterns of the rules judge by themselves."""
         self.models = models
         self._budget = budget
         self._instructions = instructions
+        self._meaning = meaning
         self._settings = replace(_MODEL_SETTINGS, max_tokens=budget.output_tokens)
         self._config = replace(_RUN_CONFIG, tracing_disabled=not traced)
         self._runs = asyncio.Semaphore(runs_max)
@@ -80,7 +90,7 @@ class Thinker:
         async with self._runs:
             # Being overtaken is no failure: the case says so, and the desk wants no ending of ours any more.
             with contextlib.suppress(NothingOwed):
-                await case.judge_by_rules()
+                await case.judge_by_rules(self._meaning)
             return "" if case.progress.over else await self._ask_model(case, model or self.models.for_run())
 
     async def _ask_model(self, case: Case, model: RunModel) -> str:
