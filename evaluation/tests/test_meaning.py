@@ -18,8 +18,8 @@ def test_every_reason_has_messages_that_mean_it_and_most_mean_nothing() -> None:
     assert sum(not example.means for example in examples) > len(examples) / 2
 
 
-def test_no_message_that_is_trained_on_is_one_that_is_measured() -> None:
-    told = [frozenset(words(example.said)) for example in trained_on()]
+def test_no_message_that_means_something_is_one_that_is_measured() -> None:
+    told = [frozenset(words(example.said)) for example in trained_on() if example.means]
     measured = [frozenset(words(f"{row.subject} {row.text}")) for row in messages("test") if row.language == "en"]
     measured += [frozenset(words(example.said)) for example in held_out()]
     alike = [

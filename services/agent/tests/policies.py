@@ -19,9 +19,11 @@ def policy_with(version: str, word: str = "", reason: str = "LEGAL") -> str:
     return content.replace("[[rules]]", "\n".join(lines) + "[[rules]]", 1)
 
 
-def policy_without_rule(version: str, name: str) -> str:
-    """The packaged policy as another version, without one of its rules."""
+def policy_without_rules(version: str, *names: str) -> str:
+    """The packaged policy as another version, without some of its rules."""
     content = policy_with(version)
-    start = content.index(f'[[rules]]\nname = "{name}"')
-    ends = [place for mark in ("[[rules]]", "[words.") if (place := content.find(mark, start + 1)) > 0]
-    return content[:start] + content[min(ends) :]
+    for name in names:
+        start = content.index(f'[[rules]]\nname = "{name}"')
+        ends = [place for mark in ("[[rules]]", "[words.") if (place := content.find(mark, start + 1)) > 0]
+        content = content[:start] + content[min(ends) :]
+    return content

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from services.agent.tests.conftest import refusal
-from services.agent.tests.policies import policy_with, policy_without_rule
+from services.agent.tests.policies import policy_with, policy_without_rules
 from services.agent.tests.test_api import handle
 from services.agent.tests.test_policies import create, start
 
@@ -67,7 +67,7 @@ async def test_a_rule_that_is_left_out_is_shown_by_what_it_did(
     neighbours: Neighbours,
 ) -> None:
     neighbours.desk.file("I want a refund for last month.")
-    await create(staff, policy_without_rule("2027-1", "refund"))
+    await create(staff, policy_without_rules("2027-1", "refund", "refund_meant"))
     [difference] = (await dry_run(staff, policy="policies/2027-1")).differences
     assert difference.before == ticket_pb2.ESCALATION_REASON_REFUND_REQUEST
     assert difference.after == ticket_pb2.ESCALATION_REASON_UNSPECIFIED
