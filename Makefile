@@ -22,6 +22,10 @@ PYPROJECTS := pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 INSTALLED := .venv/.installed
 KAFKA := .build/kafka/.copied
 PROTOS := .build/third_party/.copied
+# Of what a start of the knowledge service imports; whatever decides what is embedded, and how, makes them anew.
+VECTORS := .build/vectors.safetensors
+EMBEDS := meshkit/src/meshkit/minilm.py $(addprefix services/knowledge/src/knowledge/,model.py settings.py) \
+  $(wildcard services/knowledge/src/knowledge/ranking/*.py)
 WEB_MODULES := web-form/node_modules/.installed
 # The tests call the mesh as its users do.
 GRPCURL_VERSION := v1.9.3
@@ -31,7 +35,7 @@ WEB_SOURCES := $(shell find web-form/src web-form/public -type f 2>/dev/null) $(
 
 ##@ Running
 .PHONY: up down demo
-up: $(INSTALLED) $(KAFKA) $(WEB) ## start the whole mesh and wait until it answers (DETACH=1: return then)
+up: $(INSTALLED) $(KAFKA) $(WEB) $(VECTORS) ## start the whole mesh and wait until it answers (DETACH=1: return then)
 	@exec $(BIN)/python -m local up $(if $(filter 1,$(DETACH)),--detach)
 
 down: ## stop a mesh that was started with DETACH=1
@@ -48,14 +52,14 @@ clean: ## stop the mesh and forget everything it kept
 .PHONY: test test-long test-python test-web check bench eval
 test: test-python test-web ## all tests but the long ones, and at least 85 % of our code run by them
 
-test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(GRPCURL)
+test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(VECTORS) $(GRPCURL)
 	$(BIN)/coverage erase
 	$(BIN)/pytest -m "not long" -n 2 --dist loadscope --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 test-web: $(WEB_MODULES)
 	cd web-form && npm test --silent
 
-test-long: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(GRPCURL) ## the tests that `make test` leaves out: every seed of every fault
+test-long: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(VECTORS) $(GRPCURL) ## the tests that `make test` leaves out: every seed of every fault
 	$(BIN)/pytest -m long
 
 check: check-python check-plan check-protos check-gateway check-web ## the quick static part: format, lint, types, layers, contracts, gateway
@@ -81,10 +85,10 @@ check-gateway: $(INSTALLED)
 check-web: $(WEB_MODULES)
 	cd web-form && npm run --silent check
 
-bench: $(INSTALLED) $(KAFKA) $(WEB) ## measure against the baselines and write bench/RESULTS.md
+bench: $(INSTALLED) $(KAFKA) $(WEB) $(VECTORS) ## measure against the baselines and write bench/RESULTS.md
 	$(BIN)/python -m bench
 
-eval: $(INSTALLED) ## measure how well the agent answers and write evaluation/RESULTS.md (EVAL="--split tune --limit 60" for a part)
+eval: $(INSTALLED) $(VECTORS) ## measure how well the agent answers and write evaluation/RESULTS.md (EVAL="--split tune --limit 60" for a part)
 	$(BIN)/python -m evaluation $(EVAL)
 
 TRAINING := .build/training
@@ -94,7 +98,7 @@ meaning: $(INSTALLED) ## train the model of what customers mean anew, with JAX i
 	PYTHONPATH=$$($(BIN)/python -c 'import sys; print(":".join(path for path in sys.path if path))') $(TRAINING)/bin/python -m evaluation.meaning.train
 
 ##@ Making
-.PHONY: install third-party kafka generate web lock
+.PHONY: install third-party kafka generate web vectors lock
 install: $(INSTALLED) ## the virtual environment, from the lock
 
 third-party: $(PROTOS) ## the protos we import, out of the packages that carry them
@@ -112,6 +116,8 @@ baseline: $(INSTALLED) $(PROTOS) ## move the baseline of `buf breaking`, on purp
 	$(BIN)/buf build protos --exclude-source-info -o protos/baseline.binpb
 
 web: $(WEB) ## the web form, built
+
+vectors: $(VECTORS) ## the embeddings of context/, so that no start has to make them
 
 lock: $(INSTALLED) ## requirements.txt anew from every pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -153,6 +159,9 @@ $(WEB_MODULES): web-form/package.json web-form/package-lock.json
 $(GRPCURL):
 	@command -v go >/dev/null || { echo "Go is missing, which builds grpcurl for the tests: install the package golang-go" >&2; exit 1; }
 	GOBIN=$(CURDIR)/.build/bin go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+$(VECTORS): $(INSTALLED) $(wildcard context/*.md) $(EMBEDS)
+	CONTEXT_DIR=context $(BIN)/python -m knowledge.ranking.ahead $@
 
 $(WEB): $(WEB_SOURCES) | $(WEB_MODULES)
 	cd web-form && npm run --silent build

@@ -19,7 +19,8 @@ from pydantic import (
 
 CONTEXT = Path(__file__).parents[2] / "context"
 KNOWLEDGE = ("product-docs.md", "company-profile.md")
-ALL_FILES = (*KNOWLEDGE, "customer-questions.md", "escalation-rules.md", "brand-voice.md", "sample-tickets.json")
+QUESTIONS = ("customer-questions.md", "open-questions.md")
+ALL_FILES = (*KNOWLEDGE, *QUESTIONS, "escalation-rules.md", "brand-voice.md", "sample-tickets.json")
 
 Reason = Literal[
     "LEGAL",
@@ -230,20 +231,29 @@ def asked(body: str) -> list[str]:
     return [line.removeprefix("- ") for line in body.splitlines() if line.startswith("- ")]
 
 
-def test_every_section_has_questions_that_customers_ask_for_it() -> None:
-    known = {heading for name in KNOWLEDGE for heading, _ in sections(name)}
-    questions = {heading: asked(body) for heading, body in sections("customer-questions.md")}
-    assert questions.keys() == known
-    assert [heading for heading, said in questions.items() if len(said) < 5] == []
-    said = [question.casefold() for each in questions.values() for question in each]
+def questions(name: str) -> list[str]:
+    return [question for _, body in sections(name) for question in asked(body)]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_section_has_questions_that_customers_ask_near_it(name: str) -> None:
+    known = {heading for document in KNOWLEDGE for heading, _ in sections(document)}
+    by_heading = {heading: asked(body) for heading, body in sections(name)}
+    assert by_heading.keys() == known
+    assert len(sections(name)) == len(by_heading)
+    assert [heading for heading, said in by_heading.items() if len(said) < 5] == []
+
+
+def test_no_question_stands_twice_whether_it_is_answered_or_open() -> None:
+    said = [question.casefold() for name in QUESTIONS for question in questions(name)]
     assert [question for question, count in Counter(said).items() if count > 1] == []
 
 
-def test_no_question_that_customers_ask_is_a_sample_ticket() -> None:
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_question_that_customers_ask_is_a_sample_ticket(name: str) -> None:
     """Else the figures over the sample tickets would be those of a search that knows its questions."""
     messages = {ticket.message.strip().casefold() for ticket in tickets()}
-    questions = [question for _, body in sections("customer-questions.md") for question in asked(body)]
-    assert [question for question in questions if question.casefold() in messages] == []
+    assert [question for question in questions(name) if question.casefold() in messages] == []
 
 
 @pytest.mark.parametrize("name", ALL_FILES)

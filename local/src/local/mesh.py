@@ -16,7 +16,7 @@ from local.envoy import Gateway
 from local.errors import CannotStart
 from local.kafka import KafkaBroker, create_topics
 from local.parts import Part
-from local.paths import CONTEXT, WEB_FORM
+from local.paths import CONTEXT, WEB_FORM, embedded_ahead
 from local.ports import HOST, SERVICES, Ports
 from local.postgres import Postgres
 from local.processes import spawn
@@ -239,6 +239,8 @@ class Mesh:
             "STAFF_JWKS": str(self.credentials.staff_jwks),
             "PUBLIC_URL": self._public_url,
             "CONTEXT_DIR": str(CONTEXT),
+            # Empty is unset: what nobody embedded ahead is embedded at the start.
+            "EMBEDDED_AHEAD": str(embedded_ahead() or ""),
             "LOG_LEVEL": "INFO",
             # Everything stops together here: nobody is left whose health checks should notice first.
             "DRAIN_NOTICE_SECONDS": "0",

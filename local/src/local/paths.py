@@ -8,6 +8,12 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILD = ROOT / ".build"
 CONTEXT = ROOT / "context"
 WEB_FORM = ROOT / "web-form" / "dist"
+VECTORS = BUILD / "vectors.safetensors"
+
+
+def embedded_ahead() -> Path | None:
+    """The vectors of `context/` that `make` computes, for EMBEDDED_AHEAD; None where it has not."""
+    return VECTORS if VECTORS.is_file() else None
 
 
 def state_directory(environment: Mapping[str, str] = os.environ, port_offset: int = 0) -> Path:

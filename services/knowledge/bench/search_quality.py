@@ -4,7 +4,8 @@ Asks knowledge, on a PostgreSQL of its own, two sets of questions about the docu
 (those that expect an answer from a section, and those that nothing answers), each as subject and message; and
 `questions.json` beside this file. Prints for each set how often the right
 section came first (R@1) or among the first five (R@5), how the best scores are spread, and what share lies at 0.65 or
-more; then the time of a search. `--misses` lists the questions that went wrong.
+more; how `documented` is spread, and how often it is higher for one that is answerable than for one that is not (AUC),
+beside the same of the best score; then the time of a search. `--misses` lists the questions that went wrong.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from knowledge.model import Findings
 from knowledge.operations import Operations
 from knowledge.ranking.embed import Embedder
 from knowledge.settings import Settings
+from local.paths import embedded_ahead
 from local.ports import free_ports
 from local.postgres import WITHOUT_DURABILITY, Postgres
 from local.provision import passwords, provision, service_dsn
@@ -82,7 +84,7 @@ async def knowledge() -> AsyncIterator[Operations]:
             settings = settings_for(Settings)
             database = Database(dsn, vectors=True)
             await database.open()
-            embedder = Embedder(settings.embedding_model, remembered=0)
+            embedder = Embedder(settings.embedding_model, remembered=0, ahead=embedded_ahead())
             async with embedder:
                 operations = Operations(
                     database,
@@ -92,7 +94,9 @@ async def knowledge() -> AsyncIterator[Operations]:
                     left_out=settings.embedding_left_out,
                 )
                 began = time.perf_counter()
-                await operations.import_documents(_CONTEXT, settings.context_documents, settings.context_questions)
+                await operations.import_documents(
+                    _CONTEXT, settings.context_documents, settings.context_questions, settings.context_open_questions
+                )
                 print(f"imported {', '.join(settings.context_documents)} in {time.perf_counter() - began:.1f} s")
                 yield operations
             await database.close()
@@ -104,11 +108,13 @@ async def quality(operations: Operations, name: str, questions: Sequence[Questio
     """Asks all questions once and prints how well they were answered."""
     firsts = fives = 0
     scores: dict[bool, list[float]] = {True: [], False: []}
+    documented: dict[bool, list[float]] = {True: [], False: []}
     for question in questions:
         findings = await operations.search_passages(question.text, 5)
         headings = [match.passage.section.heading for match in findings.matches]
         best = findings.matches[0].score if findings.matches else 0.0
         scores[question.section is not None].append(best)
+        documented[question.section is not None].append(findings.documented)
         if question.section is not None:
             firsts += headings[:1] == [question.section]
             fives += question.section in headings
@@ -124,6 +130,13 @@ async def quality(operations: Operations, name: str, questions: Sequence[Questio
             f"  {kind:12} best score p5 {tenths[0]:.2f}, p25 {tenths[4]:.2f}, p50 {tenths[9]:.2f}, "
             f"p75 {tenths[14]:.2f}, p95 {tenths[18]:.2f}; at {_SAFE} or more {safe:.0%}; nothing found {nothing}"
         )
+    for kind, values in (("answerable", documented[True]), ("unanswerable", documented[False])):
+        tenths = statistics.quantiles(values, n=20, method="inclusive")
+        print(
+            f"  {kind:12} documented p5 {tenths[0]:.2f}, p25 {tenths[4]:.2f}, p50 {tenths[9]:.2f}, "
+            f"p75 {tenths[14]:.2f}, p95 {tenths[18]:.2f}; over 0.5 {sum(value > 0.5 for value in values)}/{len(values)}"
+        )
+    print(f"  AUC of documented {_area(documented):.3f}, of the best score {_area(scores):.3f}")
 
 
 async def speed(operations: Operations, questions: Sequence[Question]) -> None:
@@ -141,6 +154,12 @@ async def speed(operations: Operations, questions: Sequence[Question]) -> None:
         f"searches: {len(texts) / elapsed:.0f}/s one after another; p50 {marks[9]:.1f} ms, p95 {marks[18]:.1f} ms; "
         f"{used / len(texts) * 1000:.1f} ms of CPU each, without Postgres; load average {os.getloadavg()[0]:.1f}"
     )
+
+
+def _area(values: Mapping[bool, Sequence[float]]) -> float:
+    """How often the value of an answerable question is above that of one that is not; half where they are equal."""
+    pairs = [(yes, no) for yes in values[True] for no in values[False]]
+    return sum((yes > no) + (yes == no) / 2 for yes, no in pairs) / len(pairs)
 
 
 def _first(findings: Findings) -> str:

@@ -86,7 +86,12 @@ def start(dsn: str, context: Path) -> Start:
 
     @asynccontextmanager
     async def start(**changes: object) -> AsyncIterator[Running]:
-        values = {"context_dir": context, "context_documents": ("guide.md", "shop.md"), "context_questions": ""}
+        values = {
+            "context_dir": context,
+            "context_documents": ("guide.md", "shop.md"),
+            "context_questions": "",
+            "context_open_questions": "",
+        }
         settings = settings_for(Settings, database_url=dsn, **(values | changes))
         service = build(settings)
         async with AsyncExitStack() as stack:

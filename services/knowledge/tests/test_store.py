@@ -1,12 +1,13 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from knowledge import store
-from knowledge.model import Article, Passage, PassageName, Section
+from knowledge.model import Article, Passage, PassageName, Question, Section
 from knowledge.store import QUERIES
 from meshkit.database import Connection, Database
 from meshkit.ids import uuid7
@@ -104,10 +105,90 @@ async def test_a_passage_that_is_asked_for_in_these_words_is_a_candidate_however
 ) -> None:
     await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
     (far,) = await publish_beside(connection, "The zeppelin is repaired with nylon")
-    await store.put_phrasings(connection, MODEL, [far], ["blimp broken", "gas bag"], [direction(2), direction(0)])
+    questions = [
+        (far, 1, Question("blimp broken", True), direction(2)),
+        (far, 2, Question("gas bag", True), direction(0)),
+    ]
+    await store.put_phrasings(connection, MODEL, [far], questions)
     found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
     by_id = {candidate.passage_id: candidate for candidate in found.found}
     assert by_id[far].asked_cosine == pytest.approx(1)
     assert by_id[far].cosine == pytest.approx(0)
     assert by_id[far].shared == {"blimp"}
     assert {candidate.asked_cosine for candidate in found.found if candidate.passage_id != far} == {None}
+
+
+async def test_an_open_question_leads_to_no_passage_and_lends_it_no_word(connection: Connection) -> None:
+    await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
+    (far,) = await publish_beside(connection, "The zeppelin is repaired with nylon")
+    await store.put_phrasings(connection, MODEL, [far], [(far, 1, Question("gas blimp", False), direction(0))])
+    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
+    assert far not in {candidate.passage_id for candidate in found.found}
+    found = await store.find_candidates(connection, MODEL, "zeppelin", direction(0))
+    (beside,) = (candidate for candidate in found.found if candidate.passage_id == far)
+    assert (beside.asked_cosine, beside.shared) == (None, {"zeppelin"})
+    await store.put_phrasings(connection, MODEL, [far], [(far, 1, Question("gas blimp", True), direction(0))])
+    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
+    assert far in {candidate.passage_id for candidate in found.found}
+
+
+async def test_the_ten_nearest_questions_of_either_sort_are_known_each_text_once(connection: Connection) -> None:
+    passages = await publish(connection, 1, ["one piece", "another"], axis=0)
+    phrasings = []
+    for answered, count in ((True, 12), (False, 3)):
+        for number in range(count):
+            vector = direction(0) * np.cos(number / 12) + direction(1) * np.sin(number / 12)
+            question = Question(f"{answered} {number}", answered)
+            phrasings += [(passage, len(phrasings) + 1, question, vector) for passage in passages]
+    await store.put_phrasings(connection, MODEL, passages, phrasings)
+    answered, left_open = await store.find_known(connection, MODEL, direction(0))
+    assert answered == pytest.approx([np.cos(number / 12) for number in range(10)], abs=1e-4)
+    assert left_open == pytest.approx([np.cos(number / 12) for number in range(3)], abs=1e-4)
+
+
+async def test_without_known_questions_none_is_near(connection: Connection) -> None:
+    await publish(connection, 1, ["text"], axis=0)
+    assert await store.find_known(connection, MODEL, direction(0)) == ([], [])
+
+
+async def test_more_questions_are_written_than_go_in_one_statement(connection: Connection) -> None:
+    (passage,) = await publish(connection, 1, ["text"], axis=0)
+    questions = [(passage, number, Question(f"q {number}", True), direction(2)) for number in range(1, 1002)]
+    await store.put_phrasings(connection, MODEL, [passage], questions)
+    await store.put_phrasings(connection, MODEL, [passage], questions[:700])
+    (known,) = await store.list_phrasings(connection, "guide", MODEL)
+    assert known.questions == [question for _, _, question, _ in questions[:700]]
+
+
+async def test_questions_of_either_sort_are_found_by_its_own_index(connection: Connection) -> None:
+    await connection.execute("set local enable_seqscan = off")
+    await connection.execute("set local enable_sort = off")
+    plan = await connection.fetch(f"explain {QUERIES.find_known_all_minilm_l6_v2}", direction(0))
+    for sort in ("answered", "open"):
+        assert f"phrasings_{sort}_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
+    plan = await connection.fetch(f"explain {QUERIES.find_candidates_all_minilm_l6_v2}", direction(0), "kites")
+    assert "phrasings_answered_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
+
+
+async def test_questions_from_before_open_ones_were_known_are_answered(dsn: str) -> None:
+    """The migration, run over a row of the schema before it."""
+    script = (files("knowledge") / "migrations" / "0003_open_questions.sql").read_text()
+    database = Database(dsn, vectors=True)
+    await database.open()
+    async with database.transaction() as connection:
+        (passage,) = await publish(connection, 1, ["text"], axis=0)
+        await connection.execute(
+            "drop index phrasings_answered_near_all_minilm_l6_v2; drop index phrasings_open_near_all_minilm_l6_v2;"
+            "alter table phrasings drop column answered; create index phrasings_near_all_minilm_l6_v2 on phrasings"
+            " using hnsw (embedding vector_cosine_ops) where model = 'all-minilm-l6-v2'"
+        )
+        await connection.execute(
+            "insert into phrasings (passage_id, model, number, text, embedding) values ($1, $2, 1, 'how?', $3)",
+            passage,
+            MODEL,
+            direction(0),
+        )
+        await connection.execute(script)
+        (known,) = await store.list_phrasings(connection, "guide", MODEL)
+        assert known.questions == [Question("how?", True)]
+    await database.close()

@@ -23,7 +23,10 @@ def build(settings: Settings) -> Service:
     database = Database.of(settings, vectors=True)
     outbox = Outbox("/fte/knowledge")
     embedder = Embedder(
-        settings.embedding_model, threads=settings.embedding_threads, remembered=settings.questions_remembered
+        settings.embedding_model,
+        threads=settings.embedding_threads,
+        remembered=settings.questions_remembered,
+        ahead=settings.embedded_ahead,
     )
     operations = Operations(database, outbox, SystemClock(), embedder, left_out=settings.embedding_left_out)
     return Service(
@@ -48,6 +51,7 @@ def build(settings: Settings) -> Service:
                 settings.context_dir,
                 settings.context_documents,
                 settings.context_questions,
+                settings.context_open_questions,
             )
         ],
     )

@@ -1,6 +1,7 @@
 """What knowledge refuses, and what keeps it from starting."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 from fte.knowledge.v1.error_reason_pb2 import ErrorReason
@@ -48,7 +49,8 @@ class DocumentMissing(SettingsError):
     def __init__(self, document: str) -> None:
         super().__init__(
             f"CONTEXT_DIR has no file {document} that can be read as UTF-8; "
-            "name the folder that has it, or leave it out of CONTEXT_DOCUMENTS or CONTEXT_QUESTIONS"
+            "name the folder that has it, or leave it out of CONTEXT_DOCUMENTS, CONTEXT_QUESTIONS or "
+            "CONTEXT_OPEN_QUESTIONS"
         )
 
 
@@ -60,10 +62,20 @@ class DocumentInvalid(SettingsError):
 
 
 class QuestionsInvalid(SettingsError):
-    """The file of customers' questions does not fit the documents; `rule` says where and how to mend it."""
+    """A file of questions, named by this setting, does not fit the documents; `rule` says where and how to mend it."""
 
-    def __init__(self, name: str, rule: str) -> None:
-        super().__init__(f"{name}, named by CONTEXT_QUESTIONS, {rule}")
+    def __init__(self, name: str, setting: str, rule: str) -> None:
+        super().__init__(f"{name}, named by {setting}, {rule}")
+
+
+class VectorsUnusable(SettingsError):
+    """The file of vectors that were made ahead cannot serve; `rule` says why."""
+
+    def __init__(self, path: Path, rule: str) -> None:
+        super().__init__(
+            f"EMBEDDED_AHEAD names {path}, which {rule}; "
+            "make it anew by `python -m knowledge.ranking.ahead FILE`, or leave the setting empty"
+        )
 
 
 class PublishContended(Exception):

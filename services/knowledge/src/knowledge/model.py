@@ -47,6 +47,14 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What customers ask near a section: the section answers it, or it is known that no document does."""
+
+    text: str
+    answered: bool
+
+
+@dataclass(frozen=True)
 class PassageName:
     """Which passage: it stays the same for ever. `number` counts from 1 within the version."""
 
@@ -88,17 +96,21 @@ class Match:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a search found, best first, and the question as it was searched for."""
+    """What a search found, best first, and the question as it was searched for.
+
+    `documented` is how likely the documents answer it at all, from 0 to 1, by the known questions nearest to it.
+    """
 
     searched_query: str
     matches: tuple[Match, ...]
+    documented: float
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A passage that may answer: the cosine of its vector to the question's, and the question's lexemes it has.
 
-    `asked_cosine` is the one to the nearest of the questions that it is known to answer, None where none is known;
+    `asked_cosine` is the one to the nearest of the questions that it is known to answer, None where it has none;
     their lexemes count as its own.
     """
 

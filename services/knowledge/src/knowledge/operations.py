@@ -2,19 +2,17 @@
 
 import asyncio
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knowledge import events, store
-from knowledge.errors import ArticleNotFound, DocumentMissing, PassageNotFound, PublishContended
-from knowledge.model import Article, Document, Findings, Match, Passage, PassageName, Section
-from knowledge.ranking import chunk, search
+from knowledge.errors import ArticleNotFound, PassageNotFound, PublishContended
+from knowledge.model import Article, Document, Findings, Match, Passage, PassageName, Question, Section
+from knowledge.ranking import context, search
 from knowledge.ranking.correct import Corrector
+from knowledge.ranking.documented import documented
 from knowledge.ranking.embed import Embedder
-from knowledge.ranking.questions import read as read_questions
-from knowledge.ranking.questions import require_known
 from knowledge.wire import passage_to_name
 from meshkit.clock import Clock
 from meshkit.database import Database
@@ -46,24 +44,19 @@ class Operations:
         self._left_out = tuple(left_out)
         self._lexicon: _Lexicon | None = None
 
-    async def import_documents(self, folder: Path, names: Sequence[str], questions: str = "") -> None:
+    async def import_documents(
+        self, folder: Path, names: Sequence[str], questions: str = "", open_questions: str = ""
+    ) -> None:
         """Publishes what is new in these files; the same contents again change nothing.
 
-        `questions` is the file of customers' questions, empty for none. Any number of copies of the service may do this
-        at once. Raises DocumentMissing, DocumentInvalid and QuestionsInvalid, before anything is published.
+        `questions` is the file of those that customers ask and the documents answer, `open_questions` of those that
+        these leave open; empty for none. Any number of copies of the service may do this at once. Raises
+        DocumentMissing, DocumentInvalid and QuestionsInvalid, before anything is published.
         """
-        contents = [await asyncio.to_thread(_read, folder, name) for name in names]
-        documents = [
-            (chunk.split(name.removesuffix(".md"), content), hashlib.sha256(content.encode()).hexdigest())
-            for name, content in zip(names, contents, strict=True)
-        ]
-        asked: Mapping[str, Sequence[str]] = {}
-        if questions:
-            asked = read_questions(questions, await asyncio.to_thread(_read, folder, questions))
-            require_known(questions, asked, [section for document, _ in documents for section in document.sections])
-        for document, sha256 in documents:
+        found = await asyncio.to_thread(context.read, folder, names, questions, open_questions)
+        for document, sha256 in found.documents:
             await self._publish(document, sha256)
-            await self._learn_questions(document.slug, asked)
+            await self._learn_questions(document.slug, found.questions)
         await self._refresh_lexicon()
 
     async def search_passages(self, query: str, limit: int) -> Findings:
@@ -157,29 +150,29 @@ class Operations:
             await store.put_embeddings(connection, self._embedder.model, embeddings)
         return True
 
-    async def _learn_questions(self, slug: str, asked: Mapping[str, Sequence[str]]) -> None:
-        """Has each passage of the newest version known by the questions under its heading."""
+    async def _learn_questions(self, slug: str, asked: Mapping[str, Sequence[Question]]) -> None:
+        """Has each passage of the newest version beside the questions under its heading."""
         model = self._embedder.model
         async with self._database.connection() as connection:
             known = await store.list_phrasings(connection, slug, model)
-        stale: dict[str, list[uuid.UUID]] = {}
-        for passage in known:
-            name = Section(passage.heading, "").name
-            if passage.questions != list(asked.get(name, ())):
-                stale.setdefault(name, []).append(passage.passage_id)
+        due = {passage.passage_id: asked.get(Section(passage.heading, "").name, ()) for passage in known}
+        stale = [each.passage_id for each in known if each.questions != list(due[each.passage_id])]
         if not stale:
             return
-        texts = [text for name in stale for text in asked.get(name, ())]
+        texts = list({question.text for passage in stale for question in due[passage]})
         # Outside the transaction: it takes seconds.
-        vectors = iter(await self._embedder.embed(texts)) if texts else iter(())
+        vectors = dict(zip(texts, await self._embedder.embed(texts), strict=True))
         async with self._database.transaction() as connection:
             # One copy of the service after the other; another one may have published since.
             await store.lock_article(connection, slug, self._clock.now())
             newest = {each.passage_id for each in await store.list_phrasings(connection, slug, model)}
-            for name, passages in stale.items():
-                questions = asked.get(name, ())
-                found = [passage for passage in passages if passage in newest]
-                await store.put_phrasings(connection, model, found, questions, [next(vectors) for _ in questions])
+            found = [passage for passage in stale if passage in newest]
+            phrasings = [
+                (passage, number, question, vectors[question.text])
+                for passage in found
+                for number, question in enumerate(due[passage], 1)
+            ]
+            await store.put_phrasings(connection, model, found, phrasings)
 
     async def _embed(self, passages: Sequence[Passage]) -> list[store.Embedding]:
         texts = [self._embedded_text(passage) for passage in passages]
@@ -197,10 +190,11 @@ class Operations:
         vector = await self._embedder.embed_question(question)
         async with self._database.connection() as connection:
             candidates = await store.find_candidates(connection, self._embedder.model, question, vector)
+            known = await store.find_known(connection, self._embedder.model, vector)
             best = search.rank(candidates, lexicon.frequencies, limit)
             passages = await store.get_passages(connection, [passage_id for passage_id, _ in best])
         matches = tuple(Match(passages[passage_id], score) for passage_id, score in best)
-        return Findings(question, matches), candidates.revision
+        return Findings(question, matches, documented(*known)), candidates.revision
 
     async def _refresh_lexicon(self) -> _Lexicon:
         async with self._database.connection() as connection:
@@ -211,13 +205,6 @@ class Operations:
         texts = [f"{section.heading}\n{section.text}" for section in sections]
         self._lexicon = _Lexicon(revision, Corrector(texts, self._embedder.words), frequencies)
         return self._lexicon
-
-
-def _read(folder: Path, name: str) -> str:
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentMissing(name) from error
 
 
 def _sha256(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from asyncpg import Record
 
-from knowledge.model import Article, Candidate, Candidates, Passage, PassageName, Section, Vector
+from knowledge.model import Article, Candidate, Candidates, Passage, PassageName, Question, Section, Vector
 from meshkit import sql
 from meshkit.database import Connection
 
@@ -17,12 +17,20 @@ Embedding: TypeAlias = tuple[uuid.UUID, str, Vector]
 """A passage, the hash of the text that was embedded for it, and its vector."""
 
 
+Phrasing: TypeAlias = tuple[uuid.UUID, int, Question, Vector]
+"""A question of a passage: its place among the passage's questions, from 1, and its vector."""
+
+# Questions written at a time: each finds its place in an index, a millisecond or two, and a time has but seconds
+# (DATABASE_TIMEOUT_SECONDS).
+_ROWS_MAX = 500
+
+
 class Phrased(NamedTuple):
-    """A passage, the path of headings it stands under, and the questions it is known by, in their order."""
+    """A passage, the path of headings it stands under, and the questions beside it, in their order."""
 
     passage_id: uuid.UUID
     heading: str
-    questions: list[str]
+    questions: list[Question]
 
 
 async def get_article(connection: Connection, slug: str, version: int | None = None) -> Article | None:
@@ -99,29 +107,23 @@ async def put_embeddings(connection: Connection, model: str, embeddings: Iterabl
 
 
 async def list_phrasings(connection: Connection, slug: str, model: str) -> list[Phrased]:
-    """Returns the passages of an article's newest version, each with the questions it is known by, in their order."""
+    """Returns the passages of an article's newest version, each with the questions beside it, in their order."""
     known: dict[uuid.UUID, Phrased] = {}
     for row in await connection.fetch(QUERIES.list_phrasings, slug, model):
         passage = known.setdefault(row["passage_id"], Phrased(row["passage_id"], row["heading"], []))
         if row["text"] is not None:
-            passage.questions.append(row["text"])
+            passage.questions.append(Question(row["text"], row["answered"]))
     return list(known.values())
 
 
 async def put_phrasings(
-    connection: Connection,
-    model: str,
-    passages: Sequence[uuid.UUID],
-    questions: Sequence[str],
-    vectors: Sequence[Vector],
+    connection: Connection, model: str, passages: Sequence[uuid.UUID], phrasings: Sequence[Phrasing]
 ) -> None:
-    """Has these passages known by these questions, whose vectors these are, and by no others."""
-    numbered = [(number, text, vector) for number, (text, vector) in enumerate(zip(questions, vectors, strict=True), 1)]
-    await connection.execute(QUERIES.drop_phrasings_from, passages, model, len(questions) + 1)
-    await connection.executemany(
-        QUERIES.put_phrasing,
-        [(passage, model, number, text, vector) for passage in passages for number, text, vector in numbered],
-    )
+    """Has these passages beside these questions, and beside no others."""
+    await connection.execute(QUERIES.drop_phrasings, passages, model)
+    rows = [(passage, model, number, each.text, each.answered, vector) for passage, number, each, vector in phrasings]
+    for start in range(0, len(rows), _ROWS_MAX):
+        await connection.executemany(QUERIES.add_phrasing, rows[start : start + _ROWS_MAX])
 
 
 async def find_candidates(connection: Connection, model: str, question: str, vector: Vector) -> Candidates:
@@ -137,6 +139,13 @@ async def find_candidates(connection: Connection, model: str, question: str, vec
         ),
         revision=rows[0]["revision"],
     )
+
+
+async def find_known(connection: Connection, model: str, vector: Vector) -> tuple[list[float], list[float]]:
+    """Returns the cosines of a question to the answered and to the open ones nearest to it, at most ten of each."""
+    rows = await connection.fetch(QUERIES[f"find_known_{model.replace('-', '_')}"], vector)
+    answered = [row["cosine"] for row in rows if row["answered"]]
+    return answered, [row["cosine"] for row in rows if not row["answered"]]
 
 
 async def get_revision(connection: Connection) -> int:

@@ -95,25 +95,23 @@ unasked as (
 delete from embeddings using old where embeddings.passage_id = old.passage_id;
 
 -- name: list_phrasings
--- Which questions is each passage of an article's newest version known by?
-select passages.passage_id, passages.heading, phrasings.number, phrasings.text
+-- Which questions is each passage of an article's newest version known by, and which are known to be open beside it?
+select passages.passage_id, passages.heading, phrasings.text, phrasings.answered
 from articles
 join passages on passages.article = articles.slug and passages.version = articles.version
 left join phrasings on phrasings.passage_id = passages.passage_id and phrasings.model = $2
 where articles.slug = $1
 order by passages.number, phrasings.number;
 
--- name: put_phrasing
--- A question that a passage answers, and its vector by a model, in place of an older one.
-insert into phrasings (passage_id, model, number, text, embedding)
-values ($1, $2, $3, $4, $5)
-on conflict (passage_id, model, number) do update
-set text = excluded.text, embedding = excluded.embedding;
-
--- name: drop_phrasings_from
--- The questions of these passages from this number on.
+-- name: drop_phrasings
+-- All questions of these passages.
 delete from phrasings
-where passage_id = any($1::uuid[]) and model = $2 and number >= $3;
+where passage_id = any($1::uuid[]) and model = $2;
+
+-- name: add_phrasing
+-- A question beside a passage, which the passage answers or no document does, and its vector by a model.
+insert into phrasings (passage_id, model, number, text, answered, embedding)
+values ($1, $2, $3, $4, $5, $6);
 
 -- name: get_embedded
 -- Of which texts does this model have vectors, for one version's passages?
@@ -143,7 +141,7 @@ near as materialized (
 asked as materialized (
     select passage_id
     from phrasings
-    where model = 'all-minilm-l6-v2'
+    where model = 'all-minilm-l6-v2' and answered
     order by embedding <=> $1
     limit 40
 ),
@@ -180,9 +178,30 @@ cross join question
 cross join lateral (
     select min(phrasings.embedding <=> $1) as distance, array_agg(lexeme) as lexemes
     from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
-    where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2'
+    where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2' and phrasings.answered
 ) as known
 cross join lateral (select tsvector_to_array(passages.lexemes) as lexemes) as said;
+
+-- name: find_known_all_minilm_l6_v2
+-- Which questions of either sort, answered and open, are nearest to this one, and how near? Ten of each, every text
+-- once: a section of several passages has its questions as often. As above, 40 is what one scan of an index yields.
+with answered as materialized (
+    select text, embedding <=> $1 as distance
+    from phrasings
+    where model = 'all-minilm-l6-v2' and answered
+    order by embedding <=> $1
+    limit 40
+),
+left_open as materialized (
+    select text, embedding <=> $1 as distance
+    from phrasings
+    where model = 'all-minilm-l6-v2' and not answered
+    order by embedding <=> $1
+    limit 40
+)
+(select true as answered, 1 - min(distance) as cosine from answered group by text order by min(distance) limit 10)
+union all
+(select false, 1 - min(distance) from left_open group by text order by min(distance) limit 10);
 
 -- name: get_revision
 -- Has any article changed? It grows with each version published.

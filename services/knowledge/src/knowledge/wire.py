@@ -68,4 +68,5 @@ def findings_to_wire(findings: Findings) -> knowledge_service_pb2.SearchPassages
             for match in findings.matches
         ],
         searched_query=findings.searched_query,
+        documented=findings.documented,
     )

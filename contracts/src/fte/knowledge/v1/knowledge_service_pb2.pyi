@@ -53,8 +53,13 @@ class SearchPassagesResponse(_message.Message):
 
     MATCHES_FIELD_NUMBER: _builtins.int
     SEARCHED_QUERY_FIELD_NUMBER: _builtins.int
+    DOCUMENTED_FIELD_NUMBER: _builtins.int
     searched_query: _builtins.str
     """The question as it was searched for, with misspelt words mended; equal to the query where nothing was."""
+    documented: _builtins.float
+    """How likely the documents answer the question at all, from 0 to 1, also where nothing matches. It goes by the known questions
+    nearest to it: near 1 when those are documented, near 0 when they are known to be open, 0.5 where none are known.
+    """
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassageMatch]:
         """The passages, best first."""
@@ -64,10 +69,11 @@ class SearchPassagesResponse(_message.Message):
         *,
         matches: _abc.Iterable[Global___PassageMatch] | None = ...,
         searched_query: _builtins.str = ...,
+        documented: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches", "searched_query", b"searched_query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documented", b"documented", "matches", b"matches", "searched_query", b"searched_query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,18 @@
+"""How likely the documents answer a question at all: by its neighbours among the questions that are known."""
+
+import math
+from collections.abc import Iterable
+
+# How much nearer a neighbour has to be to count e times as much. Chosen with the ten nearest of either sort: see
+# docs/decisions/0015.
+_COSINE_STEP = 0.05
+
+
+def documented(answered: Iterable[float], left_open: Iterable[float]) -> float:
+    """Returns a share from 0 to 1: near 1 where the nearest known questions are documented, near 0 where they are open.
+
+    Given are cosines of the question to those of either sort that are nearest to it. Each counts the more the nearer
+    it is; 0.5 where there are none at all.
+    """
+    yes, no = (math.fsum(math.exp(cosine / _COSINE_STEP) for cosine in cosines) for cosines in (answered, left_open))
+    return yes / (yes + no) if yes or no else 0.5
