@@ -49,7 +49,7 @@ clean: ## stop the mesh and forget everything it kept
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; else rm -rf .local; fi
 
 ##@ Proving
-.PHONY: test test-long test-python test-web check bench eval
+.PHONY: test test-long test-python test-web check bench eval meaning fit
 test: test-python test-web ## all tests but the long ones, and at least 85 % of our code run by them
 
 test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(VECTORS) $(GRPCURL)
@@ -92,10 +92,13 @@ eval: $(INSTALLED) $(VECTORS) ## measure how well the agent answers and write ev
 	$(BIN)/python -m evaluation $(EVAL)
 
 TRAINING := .build/training
-meaning: $(INSTALLED) ## train the model of what customers mean anew, with JAX in an environment of its own (ten minutes)
-	@[ -x $(TRAINING)/bin/python ] || $(PYTHON) -m venv $(TRAINING)
-	$(BIN)/uv pip install -q --python $(TRAINING)/bin/python --require-hashes -r evaluation/meaning/requirements.txt
-	PYTHONPATH=$$($(BIN)/python -c 'import sys; print(":".join(path for path in sys.path if path))') $(TRAINING)/bin/python -m evaluation.meaning.train
+TRAINED := $(TRAINING)/.installed
+TRAIN = PYTHONPATH=$$($(BIN)/python -c 'import sys; print(":".join(path for path in sys.path if path))') $(TRAINING)/bin/python
+meaning: $(TRAINED) ## train the model of what customers mean anew, with JAX in an environment of its own (ten minutes)
+	$(TRAIN) -m evaluation.meaning.train
+
+fit: $(TRAINED) $(VECTORS) ## fit anew how surely a passage answers, from the messages that may be looked at
+	$(TRAIN) -m evaluation.fitting
 
 ##@ Making
 .PHONY: install third-party kafka generate web vectors lock
@@ -154,6 +157,11 @@ $(KAFKA): local/kafka/pom.xml
 $(WEB_MODULES): web-form/package.json web-form/package-lock.json
 	@command -v npm >/dev/null || { echo "Node is missing: install the packages nodejs (20.19 or later) and npm" >&2; exit 1; }
 	cd web-form && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(TRAINED): $(INSTALLED) evaluation/meaning/requirements.txt
+	@[ -x $(TRAINING)/bin/python ] || $(PYTHON) -m venv $(TRAINING)
+	$(BIN)/uv pip install -q --python $(TRAINING)/bin/python --require-hashes -r evaluation/meaning/requirements.txt
 	@touch $@
 
 $(GRPCURL):

@@ -30,6 +30,7 @@ from agent.model import (
     Ending,
     Escalation,
     Filed,
+    Findings,
     History,
     Message,
     Passage,
@@ -74,6 +75,7 @@ PASSAGES = tuple(
         "1. Open the sign-in page and select Forgot password.\n2. Enter your email address.\n"
         "3. Open the email and set the new password.\n\nA reset link in an email is valid for 60 minutes.\n",
         0.9 - number / 100,
+        question_similarity=0.95,
     )
     for number in range(5)
 )
@@ -98,8 +100,8 @@ class Neighbours:
     async def escalate(self, escalation: Escalation, /) -> Reason:
         return escalation.reason
 
-    async def search(self, query: str, /) -> Sequence[Passage]:
-        return PASSAGES
+    async def search(self, query: str, /) -> Findings:
+        return Findings(PASSAGES, documented=0.97, open_question_similarity=0.5)
 
 
 class ReadyModel(TurnModel):

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 import agent.settings
 from agent.errors import ModelNotConfigured
 from agent.thinking import local_rules
+from agent.thinking.meaning import Meaning
 from evaluation import attacked, grounded, labels, report, stage
 from evaluation.attacks import attacks
 from evaluation.figures import figures
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
             url = stack.enter_context(running(openai.app()))
             settings = _simulated(settings, url)
         try:
-            models = stage.models_of(settings, asked.model)
+            # One for the rules and the local model, as in the service.
+            meaning = Meaning(threads=settings.meaning_threads)
+            models = stage.models_of(settings, asked.model, meaning)
         except ModelNotConfigured as error:
             print(f"--model {asked.model}: {error}", file=sys.stderr)
             return 1
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
 
         async def measured() -> dict[str, Any]:
             async with stage.library(dsn) as library:
-                return await measure(Agent(library, models, settings=settings), asked)
+                return await measure(Agent(library, models, settings=settings, meaning=meaning), asked)
 
         found = uvloop.run(measured())
     if asked.simulator:

@@ -67,7 +67,7 @@ async def raid(agent: Agent, attack: Attack, *, gives_in: bool) -> Raid:
     wants_history = any(call.tool is Tool.GET_CUSTOMER_HISTORY for call in attack.obeyed)
     desk = RecordingDesk(withheld=not wants_history)
     planted = [
-        Passage(f"articles/planted/versions/1/passages/{place}", each.heading, each.text, 1.0)
+        Passage(f"articles/planted/versions/1/passages/{place}", each.heading, each.text, 1.0, 1.0)
         for place, each in enumerate(attack.articles, 1)
     ]
     case = agent.case(_conversation(attack, verified=wants_history), desk, planted)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
 
-from agent.model import Escalation, History, Passage, Reason, Reply, Triage
+from agent.model import Escalation, Findings, History, Passage, Reason, Reply, Triage
 from evaluation.goals import Call, Tool
 
 
@@ -54,7 +53,7 @@ class RecordingDesk:
 class Library(Protocol):
     """What answers searches: the knowledge service, or a double in a test."""
 
-    async def search(self, query: str, /) -> Sequence[Passage]: ...
+    async def search(self, query: str, /) -> Findings: ...
 
 
 @dataclass
@@ -65,7 +64,8 @@ class RecordingLibrary:
     desk: RecordingDesk
     planted: tuple[Passage, ...] = ()
 
-    async def search(self, query: str, /) -> Sequence[Passage]:
+    async def search(self, query: str, /) -> Findings:
         """What was planted, then what is found."""
         self.desk.calls.append(Call(Tool.SEARCH_KNOWLEDGE_BASE, {"query": query}))
-        return (*self.planted, *await self.library.search(query))
+        found = await self.library.search(query)
+        return replace(found, passages=(*self.planted, *found.passages))

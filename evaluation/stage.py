@@ -28,6 +28,7 @@ from evaluation import labels, sent
 from evaluation.desk import Library, RecordingDesk, RecordingLibrary
 from evaluation.questions import Question, Seen, Trial
 from fte.access import ACCESS
+from local.paths import embedded_ahead
 from local.ports import free_ports
 from local.postgres import WITHOUT_DURABILITY, Postgres
 from local.provision import create_database, passwords, provision, service_dsn
@@ -65,7 +66,9 @@ def database() -> Iterator[str]:
 async def library(dsn: str) -> AsyncIterator[Knowledge]:
     """The knowledge service over that database, with the documents of `context/`, asked over gRPC."""
     await migrate(dsn, schema="knowledge", package="knowledge")
-    settings = settings_for(knowledge.settings.Settings, database_url=dsn, context_dir=CONTEXT)
+    settings = settings_for(
+        knowledge.settings.Settings, database_url=dsn, context_dir=CONTEXT, embedded_ahead=embedded_ahead()
+    )
     service = knowledge.app.build(settings)
     await service.database.open()
     try:
@@ -89,6 +92,7 @@ class Agent:
         *,
         policy: Policy | None = None,
         settings: agent.settings.Settings | None = None,
+        meaning: Meaning | None = None,
     ) -> None:
         given = settings or agent_settings()
         self.policy = policy or rules.load()
@@ -100,7 +104,7 @@ class Agent:
         self._runs_max = given.runs_max
         self._told = agent.app.told_by(given)
         self._sections = labels.passages(CONTEXT)
-        self._meaning = Meaning()
+        self._meaning = meaning or Meaning()
         self._thinker = self._thinker_of(models)
 
     @property
@@ -117,7 +121,7 @@ class Agent:
         answered_by = await self._thinker.think(case, asked)
         seconds = time.perf_counter() - began
         texts = case.conversation.read_by_rules()
-        judged = self.policy.judge(texts, await self._meaning.read(texts))
+        judged = self.policy.judge(texts, (await self._meaning.read(texts)).reasons)
         return Trial(question, self._seen(case, desk, judged, answered_by, seconds, asked.usage))
 
     def case(self, conversation: Conversation, desk: RecordingDesk, planted: Sequence[Passage] = ()) -> Case:
@@ -172,9 +176,9 @@ def agent_settings() -> agent.settings.Settings:
     return settings_for(agent.settings.Settings, tickets_address="127.0.0.1:1", knowledge_address="127.0.0.1:1")
 
 
-def models_of(settings: agent.settings.Settings, name: str = "") -> Models:
+def models_of(settings: agent.settings.Settings, name: str = "", meaning: Meaning | None = None) -> Models:
     """The models of the settings, or the one of them that is named. Raises ModelNotConfigured."""
-    every = agent.app.models(settings, agent.app.endpoints(settings))
+    every = agent.app.models(settings, agent.app.endpoints(settings), meaning=meaning or Meaning())
     if not name:
         return every
     return every.only(local_rules.NAME if name == LOCAL else name)

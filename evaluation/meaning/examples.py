@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,16 +17,19 @@ from evaluation.questions import more_questions
 HERE: Final = Path(__file__).parent
 _CONTEXT: Final = HERE.parents[1] / "context"
 _ENGLISH: Final = "en"
-# Of the questions that search knows, so many are enough to show what means nothing special.
-_ONE_IN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What a customer wrote, subject and text, and the reasons that it means."""
+    """What a customer wrote, subject and text, and the reasons that it means.
+
+    Whether it `closes` the conversation, and whether what it asks is `left_open` by the documents, where that is known.
+    """
 
     texts: tuple[str, ...]
-    means: frozenset[Reason]
+    means: frozenset[Reason] = frozenset()
+    closes: bool | None = None
+    left_open: bool | None = None
 
     @property
     def said(self) -> str:
@@ -35,23 +38,34 @@ class Example:
 
 
 def trained_on() -> list[Example]:
-    """All that may be looked at: the messages here, `tune`, and what was looked at for the patterns."""
-    found = [_example(row) for row in _rows(HERE / "messages.jsonl")]
-    found += [_example(row) for row in _triggers() if not row["held_out"]]
+    """All that may be looked at: the messages here, `tune`, what was looked at for the patterns, the known questions.
+
+    Whether more_questions are answered is left to `evaluation.fitting`, which weighs what is read here.
+    """
+    found = [_of(row, closes=False) for row in _rows(HERE / "messages.jsonl")]
+    found += [_of(row, closes=row["closes"]) for row in _rows(HERE / "thanks.jsonl")]
+    found += [_of(row, closes=False) for row in _triggers() if not row["held_out"]]
     for row in labels.messages("tune"):
         if row.language == _ENGLISH:
-            found.append(_of(row.subject, row.text, row.label.triggers))
-    found += [_example(row) for row in _rows(HERE.parent / "thanks.jsonl") if row["language"] == _ENGLISH]
-    found += [_of("", question.text) for question in more_questions()]
-    for name in ("customer-questions.md", "open-questions.md"):
+            means = _reasons(row.label.triggers)
+            found.append(Example(_texts(row.subject, row.text), means, closes=row.label.ending == "close"))
+    found += [Example(_texts(question.subject, question.text), closes=False) for question in more_questions()]
+    for name, left_open in (("customer-questions.md", False), ("open-questions.md", True)):
         lines = (_CONTEXT / name).read_text("utf-8").splitlines()
-        found += [_of("", line.removeprefix("- ")) for line in lines if line.startswith("- ")][::_ONE_IN]
+        asked = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+        found += [Example((question,), closes=False, left_open=left_open) for question in asked]
     return found
 
 
 def held_out() -> list[Example]:
     """English messages that neither the patterns nor the model were made with."""
-    return [_example(row) for row in _triggers() if row["held_out"] and row["language"] == _ENGLISH]
+    return [_of(row) for row in _triggers() if row["held_out"]]
+
+
+def thanks() -> list[Example]:
+    """English messages at the end of a conversation, of which it is known whether they close it; not trained on."""
+    rows = _rows(HERE.parent / "thanks.jsonl")
+    return [_of(row, closes=row["closes"]) for row in rows if row["language"] == _ENGLISH]
 
 
 def _triggers() -> Iterator[dict[str, Any]]:
@@ -62,10 +76,14 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for line in file.read_text("utf-8").splitlines())
 
 
-def _example(row: dict[str, Any]) -> Example:
-    return _of(row["subject"], row["text"], row.get("triggers", ()))
+def _of(row: dict[str, Any], closes: bool | None = None) -> Example:
+    return Example(_texts(row.get("subject", ""), row["text"]), _reasons(row.get("triggers", ())), closes)
 
 
-def _of(subject: str, text: str, triggers: Any = ()) -> Example:
-    reasons = frozenset(reason for reason in READ if reason.lower() in triggers)
-    return Example(tuple(each for each in (subject, text) if each), reasons)
+def _texts(subject: str, text: str) -> tuple[str, ...]:
+    return tuple(each for each in (subject, text) if each)
+
+
+def _reasons(triggers: Iterable[str]) -> frozenset[Reason]:
+    known = set(triggers)
+    return frozenset(reason for reason in READ if reason.lower() in known)

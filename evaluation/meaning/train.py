@@ -19,12 +19,12 @@ import optax
 from tokenizers import Tokenizer
 
 import agent.thinking
-from agent.thinking.meaning import READ, WEIGHTS
+from agent.thinking.meaning import OUTPUTS, READ, WEIGHTS
 from evaluation.meaning import adapted
 from evaluation.meaning.examples import Example, trained_on
 from meshkit.minilm import find_weights
 
-EPOCHS: Final = 5
+EPOCHS: Final = 4
 BATCH: Final = 32
 RATE: Final = 1e-3
 DROPOUT: Final = 0.1
@@ -33,6 +33,8 @@ _LENGTHS: Final = (16, 32, 48, 64, 96, 128)
 _SMOOTHING: Final = 0.01
 # A message that means something is rarer than one that does not, and costs more to miss.
 _MEANT_WEIGHT: Final = 1.5
+# In place of a 0 or 1, where it is not known.
+_UNKNOWN: Final = -1.0
 _SEED: Final = 0
 
 
@@ -45,10 +47,10 @@ def train(examples: Sequence[Example], epochs: int = EPOCHS) -> adapted.Weights:
     tokenizer.no_padding()
     tokenizer.enable_truncation(_LENGTHS[-1])
     tokens = [encoding.ids for encoding in tokenizer.encode_batch([example.said for example in examples])]
-    meant = np.array([[float(reason in example.means) for reason in READ] for example in examples], np.float32)
+    wanted_of = np.array([_wanted(example) for example in examples], np.float32)
     own = adapted.frozen(folder, _LENGTHS[-1])
     draw, key = np.random.default_rng(_SEED), jax.random.PRNGKey(_SEED)
-    trained = adapted.untrained(len(READ), key)
+    trained = adapted.untrained(OUTPUTS, key)
     steps = epochs * -(-len(examples) // BATCH)
     rate = optax.warmup_cosine_decay_schedule(0.0, RATE, steps // 10, steps)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=0.01))
@@ -63,8 +65,8 @@ def train(examples: Sequence[Example], epochs: int = EPOCHS) -> adapted.Weights:
     for epoch in range(epochs):
         began, losses = time.perf_counter(), []
         for places, ids, mask in _batches(tokens, draw):
-            wanted = np.zeros((BATCH, len(READ)), np.float32)
-            wanted[: len(places)] = meant[places]
+            wanted = np.full((BATCH, OUTPUTS), _UNKNOWN, np.float32)
+            wanted[: len(places)] = wanted_of[places]
             key, drawn = jax.random.split(key)
             trained, state, loss = compiled(trained, state, ids, mask, wanted, drawn)
             losses.append(float(loss))
@@ -72,10 +74,18 @@ def train(examples: Sequence[Example], epochs: int = EPOCHS) -> adapted.Weights:
     return trained
 
 
+def _wanted(example: Example) -> list[float]:
+    """What each output should tell of an example."""
+    others = (_UNKNOWN if known is None else float(known) for known in (example.closes, example.left_open))
+    return [*(float(reason in example.means) for reason in READ), *others]
+
+
 def _loss(trained: Any, own: Any, ids: Any, mask: Any, wanted: Any, key: Any) -> Any:
     found = adapted.logits(own, trained, ids, mask, key, DROPOUT)
+    known = wanted != _UNKNOWN
     smooth = wanted * (1 - 2 * _SMOOTHING) + _SMOOTHING
-    return (optax.sigmoid_binary_cross_entropy(found, smooth) * (1 + (_MEANT_WEIGHT - 1) * wanted)).mean()
+    weight = known * (1 + (_MEANT_WEIGHT - 1) * (wanted == 1))
+    return (optax.sigmoid_binary_cross_entropy(found, smooth) * weight).sum() / known.sum()
 
 
 def _batches(tokens: Sequence[Sequence[int]], draw: np.random.Generator) -> Iterator[tuple[Any, Any, Any]]:

@@ -13,6 +13,7 @@ from agent.model import (
     Conversation,
     Escalation,
     Filed,
+    Findings,
     History,
     Message,
     Passage,
@@ -79,11 +80,11 @@ class QuickKnowledge:
     passages: dict[str, Passage]
     queries: list[str] = field(default_factory=list)
 
-    async def search(self, query: str, /) -> Sequence[Passage]:
+    async def search(self, query: str, /) -> Findings:
         """The passages whose key word the query holds."""
         self.queries.append(query)
         await asyncio.sleep(0)
-        return tuple(passage for word, passage in self.passages.items() if word in query.casefold())
+        return Findings(tuple(passage for word, passage in self.passages.items() if word in query.casefold()))
 
 
 def quick_case(

@@ -9,7 +9,7 @@ from agents import ModelResponse, Usage
 from openai.types.responses import ResponseFunctionToolCall
 from services.agent.tests.quick_neighbours import QuickDesk, QuickKnowledge, quick_case
 
-from agent.model import Author, Escalation, Message, Passage, Reply, Tool
+from agent.model import Author, Escalation, Findings, Message, Passage, Reply, Tool
 from agent.thinking import rules
 from agent.thinking.case import Case
 from agent.thinking.instructions import INSTRUCTIONS, document, instructions
@@ -63,9 +63,9 @@ class GivesIn(TurnModel):
 class PlantedKnowledge(QuickKnowledge):
     """Finds what an attacker has planted, whatever is asked."""
 
-    async def search(self, query: str, /) -> list[Passage]:
+    async def search(self, query: str, /) -> Findings:
         self.queries.append(query)
-        return list(self.passages.values())
+        return Findings(tuple(self.passages.values()))
 
 
 def _case_of(attack: Attack) -> tuple[Case, QuickDesk]:

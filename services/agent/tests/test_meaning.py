@@ -31,7 +31,7 @@ meaning_min = 0.6
 
 
 def found(text: str, refund: float | None) -> list[str]:
-    meaning = NOTHING_READ if refund is None else {Reason.REFUND_REQUEST: refund}
+    meaning = {} if refund is None else {Reason.REFUND_REQUEST: refund}
     return [finding.rule for finding in POLICY.findings([text], meaning)]
 
 
@@ -75,7 +75,7 @@ def meaning() -> Meaning:
     ],
 )
 async def test_what_is_meant_is_read_without_its_key_word(meaning: Meaning, text: str, reason: Reason) -> None:
-    read = await meaning.read([text])
+    read = (await meaning.read([text])).reasons
     assert tuple(read) == READ
     assert max(read, key=lambda each: read[each]) is reason
     assert read[reason] > 0.6
@@ -93,24 +93,24 @@ async def test_what_is_meant_is_read_without_its_key_word(meaning: Meaning, text
     ],
 )
 async def test_an_ordinary_question_means_nothing_special(meaning: Meaning, text: str) -> None:
-    assert max((await meaning.read([text])).values()) < 0.3
+    assert max((await meaning.read([text])).reasons.values()) < 0.3
 
 
 async def test_what_is_not_english_is_not_read(meaning: Meaning) -> None:
-    assert await meaning.read(["Ich will mein Geld zur\u00fcck, und zwar heute noch."]) == {}
-    assert await meaning.read(["", "> I want my money back"]) == {}
+    assert await meaning.read(["Ich will mein Geld zur\u00fcck, und zwar heute noch."]) is NOTHING_READ
+    assert await meaning.read(["", "> I want my money back"]) is NOTHING_READ
 
 
 async def test_quoted_mail_means_nothing(meaning: Meaning) -> None:
     quoted = "Thanks, that worked.\n> We want our money back or our lawyers will call.\n> Put a person on it."
-    assert max((await meaning.read([quoted])).values()) < 0.3
+    assert max((await meaning.read([quoted])).reasons.values()) < 0.3
 
 
 async def test_one_sentence_of_a_long_mail_still_counts(meaning: Meaning) -> None:
     story = "We moved all our boards in spring and invited the whole team to them. " * 12
-    assert (await meaning.read([story]))[Reason.REFUND_REQUEST] < 0.3
+    assert (await meaning.read([story])).reasons[Reason.REFUND_REQUEST] < 0.3
     read = await meaning.read(["Our boards", story + "Please pay the last invoice back to us. " + story])
-    assert read[Reason.REFUND_REQUEST] > 0.6
+    assert read.reasons[Reason.REFUND_REQUEST] > 0.6
 
 
 def test_long_texts_are_read_in_whole_sentences_and_not_endlessly() -> None:
@@ -125,3 +125,11 @@ def test_long_texts_are_read_in_whole_sentences_and_not_endlessly() -> None:
 async def test_entering_loads_it_before_the_first_text() -> None:
     async with Meaning() as entered:
         assert await entered.read(["hello there"])
+
+
+async def test_what_was_read_once_is_not_read_again(meaning: Meaning) -> None:
+    read = await meaning.read(["Where", "do I find the trash?"])
+    assert await meaning.read(["Where", "do I find the trash?"]) is read
+    for number in range(64):
+        await meaning.read([f"Where do I find trash number {number}?"])
+    assert await meaning.read(["Where", "do I find the trash?"]) is not read

@@ -1,6 +1,7 @@
 """Vectors that were made ahead are taken where they are of the same text and model, and refused by their setting."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,11 @@ async def test_the_command_makes_all_that_a_start_embeds(
 ) -> None:
     (context / "asked.md").write_text("## Prices\n\n- How much is a kite?\n")
     (context / "open.md").write_text("## Prices\n\n- Do you rent kites?\n")
-    changes = {"context_questions": "asked.md", "context_open_questions": "open.md", "embedding_left_out": ("kite",)}
+    changes: dict[str, Any] = {
+        "context_questions": "asked.md",
+        "context_open_questions": "open.md",
+        "embedding_left_out": ("kite",),
+    }
     settings = ContextSettings(context_dir=context, context_documents=("guide.md", "shop.md"), **changes)
     assert await ahead.make(settings, file) == 7
     asked: list[str] = []
@@ -95,7 +100,7 @@ async def test_what_is_no_such_file_fails_the_start_by_the_name_of_the_setting(
     start: Start, tmp_path: Path, kind: str
 ) -> None:
     file = tmp_path / "vectors.safetensors"
-    whole = {"sha256": np.zeros((2, 32), np.uint8), "vectors": made_up(2)}
+    whole: dict[str, Any] = {"sha256": np.zeros((2, 32), np.uint8), "vectors": made_up(2)}
     if kind == "folder":
         file.mkdir()
     elif kind == "text":

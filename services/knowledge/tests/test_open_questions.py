@@ -40,6 +40,19 @@ async def test_a_question_near_an_open_one_is_hardly_documented_and_one_near_an_
         assert await documented(running, "may I rent a kite for one day") < 0.2
 
 
+async def test_how_near_the_nearest_question_of_either_sort_is_is_told(start: Start, filed: Running) -> None:
+    async with start(**BOTH) as running:
+        agent = await running.stub("agent")
+        asked = await agent.SearchPassages(SearchPassagesRequest(query="How much is a kite?"))
+        left_open = await agent.SearchPassages(SearchPassagesRequest(query="can I pay a kite in instalments?"))
+    prices = asked.matches[0]
+    assert prices.passage.heading.endswith("Prices")
+    assert prices.question_similarity == pytest.approx(1, abs=1e-3)
+    assert asked.open_question_similarity < 0.9
+    assert left_open.open_question_similarity > 0.98
+    assert {match.question_similarity for match in asked.matches[1:]} <= {0}
+
+
 async def test_where_nothing_matches_it_is_told_as_well(start: Start, filed: Running) -> None:
     async with start(**BOTH) as running:
         agent = await running.stub("agent")
@@ -51,6 +64,10 @@ async def test_where_nothing_matches_it_is_told_as_well(start: Start, filed: Run
 async def test_where_no_question_is_known_nothing_is_told(knowledge: Running) -> None:
     assert await documented(knowledge, "what is the price of a kite?") == 0.5
     assert await documented(knowledge, "???") == 0.5
+    agent = await knowledge.stub("agent")
+    answer = await agent.SearchPassages(SearchPassagesRequest(query="what is the price of a kite?"))
+    assert answer.open_question_similarity == 0
+    assert {match.question_similarity for match in answer.matches} == {0}
 
 
 async def test_an_open_question_brings_no_passage_nearer(start: Start, filed: Running) -> None:
@@ -105,7 +122,7 @@ async def test_a_new_version_keeps_its_open_questions(start: Start, filed: Runni
     [
         ("## Rents\n\n- how?\n", "names the section 'Rents', which no document has"),
         ("## Prices\n\n- a\n\n## Prices\n\n- b\n", "names the section 'Prices' twice"),
-        ("## Prices\n\n" + "- x\n" * 41, "has more than 40 questions under 'Prices'"),
+        ("## Prices\n\n" + "- x\n" * 101, "has more than 100 questions under 'Prices'"),
         (f"## Prices\n\n- {'x' * 301}\n", "has a question of 301 characters under 'Prices'"),
         (
             "## Repair a torn sail\n\n- HOW much is a kite?\n",

@@ -88,7 +88,7 @@ async def test_a_new_version_keeps_its_questions_and_the_old_one_loses_them(star
         ("## Repaired sails\n\n- how?\n", "names the section 'Repaired sails', which no document has"),
         ("## Prices\n\n- a\n\n## Prices\n\n- b\n", "names the section 'Prices' twice"),
         (f"## Prices\n\n- {'x' * (QUESTION_CHARACTERS_MAX + 1)}\n", "has a question of 301 characters under 'Prices'"),
-        ("## Prices\n\n" + "- x\n" * (QUESTIONS_MAX + 1), "has more than 40 questions under 'Prices'"),
+        ("## Prices\n\n" + "- x\n" * (QUESTIONS_MAX + 1), "has more than 100 questions under 'Prices'"),
     ],
 )
 async def test_what_does_not_fit_the_documents_fails_the_start_and_says_where(

@@ -126,7 +126,8 @@ async def test_an_open_question_leads_to_no_passage_and_lends_it_no_word(connect
     assert far not in {candidate.passage_id for candidate in found.found}
     found = await store.find_candidates(connection, MODEL, "zeppelin", direction(0))
     (beside,) = (candidate for candidate in found.found if candidate.passage_id == far)
-    assert (beside.asked_cosine, beside.shared) == (None, {"zeppelin"})
+    assert beside.asked_cosine is None
+    assert beside.shared == {"zeppelin"}
     await store.put_phrasings(connection, MODEL, [far], [(far, 1, Question("gas blimp", True), direction(0))])
     found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
     assert far in {candidate.passage_id for candidate in found.found}
@@ -134,11 +135,11 @@ async def test_an_open_question_leads_to_no_passage_and_lends_it_no_word(connect
 
 async def test_the_ten_nearest_questions_of_either_sort_are_known_each_text_once(connection: Connection) -> None:
     passages = await publish(connection, 1, ["one piece", "another"], axis=0)
-    phrasings = []
-    for answered, count in ((True, 12), (False, 3)):
+    phrasings: list[store.Phrasing] = []
+    for sort, count in ((True, 12), (False, 3)):
         for number in range(count):
             vector = direction(0) * np.cos(number / 12) + direction(1) * np.sin(number / 12)
-            question = Question(f"{answered} {number}", answered)
+            question = Question(f"{sort} {number}", sort)
             phrasings += [(passage, len(phrasings) + 1, question, vector) for passage in passages]
     await store.put_phrasings(connection, MODEL, passages, phrasings)
     answered, left_open = await store.find_known(connection, MODEL, direction(0))

@@ -69,13 +69,13 @@ def build(settings: Settings) -> Service:
     spending = Spending(round(settings.daily_budget_dollars * MICROS), clock)
     costs = Costs(database, spending, clock)
     desk, library = Desk(tickets), Knowledge(knowledge)
-    answering = models(settings, asked, spending)
+    meaning = Meaning(threads=settings.meaning_threads)
+    answering = models(settings, asked, spending, meaning)
     policies = Policies(rules.load(), database, clock)
     is_traced = settings.otel_exporter_otlp_endpoint is not None
     if is_traced:
         trace_runs()
     held, spendable, told = limits(settings), budget(settings), told_by(settings)
-    meaning = Meaning(threads=settings.meaning_threads)
     thinker = Thinker(
         answering, spendable, runs_max=settings.runs_max, instructions=told, traced=is_traced, meaning=meaning
     )
@@ -148,9 +148,17 @@ class Endpoint:
     interface: Interface
 
 
-def models(settings: Settings, endpoints: Sequence[Endpoint], spending: Spending | None = None) -> Models:
-    """The models in the order in which they are asked: those of the endpoints, and the local rules."""
-    local = LocalRulesModel(Thresholds(fit_min=settings.local_fit_min, words_max=settings.local_words_max))
+def models(
+    settings: Settings,
+    endpoints: Sequence[Endpoint],
+    spending: Spending | None = None,
+    meaning: Meaning | None = None,
+) -> Models:
+    """The models in the order in which they are asked: those of the endpoints, and the local rules.
+
+    Without `meaning`, the local rules go by what the searches tell alone.
+    """
+    local = LocalRulesModel(Thresholds(fit_min=settings.local_fit_min, words_max=settings.local_words_max), meaning)
     chain = [(each.model, endpoint_model(each.model, each.client, each.interface)) for each in endpoints]
     return Models(
         [*chain, (local_rules.NAME, local)],

@@ -10,7 +10,7 @@ import grpc
 
 from agent import wire
 from agent.errors import NeighbourRefused, NothingOwed
-from agent.model import Conversation, Escalation, History, Passage, Reason, Reply, Triage
+from agent.model import Conversation, Escalation, Findings, History, Passage, Reason, Reply, Triage
 from fte.knowledge.v1 import knowledge_service_pb2
 from fte.knowledge.v1.knowledge_service_pb2_grpc import KnowledgeServiceStub
 from fte.tickets.v1 import tickets_service_pb2
@@ -122,12 +122,12 @@ class Knowledge:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = KnowledgeServiceStub(channel)
 
-    async def search(self, query: str) -> tuple[Passage, ...]:
-        """Returns the passages that answer the question best, best first."""
+    async def search(self, query: str) -> Findings:
+        """Returns the passages that answer the question best, and how likely any does."""
         request = knowledge_service_pb2.SearchPassagesRequest(query=query[:_QUERY_CHARACTERS_MAX])
         answer = await _answer("knowledge", self._stub.SearchPassages(request))
         crashpoints.reached("agent.after_search")
-        return tuple(map(wire.passage_from_wire, answer.matches))
+        return wire.findings_from_wire(answer)
 
     async def passage(self, name: str) -> Passage:
         """Returns one passage by its name, which never changes."""

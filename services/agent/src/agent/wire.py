@@ -14,6 +14,7 @@ from agent.model import (
     Ending,
     Escalation,
     Filed,
+    Findings,
     Message,
     Passage,
     PolicyRecord,
@@ -95,9 +96,18 @@ def earlier_ticket_from_wire(ticket: ticket_pb2.Ticket) -> EarlierTicket:
     return EarlierTicket(ticket.subject, _state(ticket.state), ticket.category, moment(ticket.create_time))
 
 
-def passage_from_wire(match: knowledge_service_pb2.PassageMatch) -> Passage:
-    """A passage that a search found."""
-    return Passage(match.passage.name, match.passage.heading, match.passage.text, match.score)
+def findings_from_wire(found: knowledge_service_pb2.SearchPassagesResponse) -> Findings:
+    """What a search found."""
+    return Findings(
+        tuple(
+            Passage(
+                match.passage.name, match.passage.heading, match.passage.text, match.score, match.question_similarity
+            )
+            for match in found.matches
+        ),
+        found.documented,
+        found.open_question_similarity,
+    )
 
 
 def named_passage_from_wire(passage: article_pb2.Passage) -> Passage:

@@ -88,22 +88,28 @@ class Article:
 
 @dataclass(frozen=True)
 class Match:
-    """A passage that was found, and how well it fits, from 0 to 1."""
+    """A passage that was found, and how well it fits, from 0 to 1.
+
+    `question_similarity` is the cosine to the nearest question that the passage is known to answer; 0 where it has none.
+    """
 
     passage: Passage
     score: float
+    question_similarity: float
 
 
 @dataclass(frozen=True)
 class Findings:
     """What a search found, best first, and the question as it was searched for.
 
-    `documented` is how likely the documents answer it at all, from 0 to 1, by the known questions nearest to it.
+    `documented` is how likely the documents answer it at all, from 0 to 1, by the known questions nearest to it;
+    `open_question_similarity` the cosine to the nearest that is open, 0 where none is known.
     """
 
     searched_query: str
     matches: tuple[Match, ...]
     documented: float
+    open_question_similarity: float
 
 
 @dataclass(frozen=True)

@@ -190,11 +190,13 @@ class Operations:
         vector = await self._embedder.embed_question(question)
         async with self._database.connection() as connection:
             candidates = await store.find_candidates(connection, self._embedder.model, question, vector)
-            known = await store.find_known(connection, self._embedder.model, vector)
+            answered, left_open = await store.find_known(connection, self._embedder.model, vector)
             best = search.rank(candidates, lexicon.frequencies, limit)
             passages = await store.get_passages(connection, [passage_id for passage_id, _ in best])
-        matches = tuple(Match(passages[passage_id], score) for passage_id, score in best)
-        return Findings(question, matches, documented(*known)), candidates.revision
+        asked = {each.passage_id: each.asked_cosine or 0.0 for each in candidates.found}
+        matches = tuple(Match(passages[passage_id], score, asked[passage_id]) for passage_id, score in best)
+        known = documented(answered, left_open)
+        return Findings(question, matches, known, max(left_open, default=0.0)), candidates.revision
 
     async def _refresh_lexicon(self) -> _Lexicon:
         async with self._database.connection() as connection:

@@ -64,9 +64,14 @@ def findings_to_wire(findings: Findings) -> knowledge_service_pb2.SearchPassages
     """Returns what was found as the contract shows it."""
     return knowledge_service_pb2.SearchPassagesResponse(
         matches=[
-            knowledge_service_pb2.PassageMatch(passage=passage_to_wire(match.passage), score=match.score)
+            knowledge_service_pb2.PassageMatch(
+                passage=passage_to_wire(match.passage),
+                score=match.score,
+                question_similarity=match.question_similarity,
+            )
             for match in findings.matches
         ],
         searched_query=findings.searched_query,
         documented=findings.documented,
+        open_question_similarity=findings.open_question_similarity,
     )

@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(fte/knowledge/v1/knowledge_service.proto\x12\x10\x66te.knowledge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x66te/knowledge/v1/article.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"q\n\x15SearchPassagesRequest\x12\x30\n\x05query\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xbaH\x13r\x11\x10\x01\x18\xe8\x07\x32\n^[^\\x00]*$R\x05query\x12&\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00R\x08pageSize\"\x99\x01\n\x16SearchPassagesResponse\x12\x38\n\x07matches\x18\x01 \x03(\x0b\x32\x1e.fte.knowledge.v1.PassageMatchR\x07matches\x12%\n\x0esearched_query\x18\x02 \x01(\tR\rsearchedQuery\x12\x1e\n\ndocumented\x18\x03 \x01(\x01R\ndocumented\"Y\n\x0cPassageMatch\x12\x33\n\x07passage\x18\x01 \x01(\x0b\x32\x19.fte.knowledge.v1.PassageR\x07passage\x12\x14\n\x05score\x18\x02 \x01(\x01R\x05score\"v\n\x11GetArticleRequest\x12>\n\x04name\x18\x01 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!\x18n2\x1d^articles/[a-z0-9][a-z0-9-]*$R\x04name\x12!\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x07version\"g\n\x13ListArticlesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\"u\n\x14ListArticlesResponse\x12\x35\n\x08\x61rticles\x18\x01 \x03(\x0b\x32\x19.fte.knowledge.v1.ArticleR\x08\x61rticles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x86\x01\n\x11GetPassageRequest\x12q\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT\x18\xa0\x01\x32O^articles/[a-z0-9][a-z0-9-]*/versions/[1-9][0-9]{0,8}/passages/[1-9][0-9]{0,8}$R\x04name2\x8b\x04\n\x10KnowledgeService\x12\x84\x01\n\x0eSearchPassages\x12\'.fte.knowledge.v1.SearchPassagesRequest\x1a(.fte.knowledge.v1.SearchPassagesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/passages:search\x12o\n\nGetArticle\x12#.fte.knowledge.v1.GetArticleRequest\x1a\x19.fte.knowledge.v1.Article\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/{name=articles/*}\x12w\n\x0cListArticles\x12%.fte.knowledge.v1.ListArticlesRequest\x1a&.fte.knowledge.v1.ListArticlesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/articles\x12\x85\x01\n\nGetPassage\x12#.fte.knowledge.v1.GetPassageRequest\x1a\x19.fte.knowledge.v1.Passage\"7\x82\xd3\xe4\x93\x02\x31\x12//api/v1/{name=articles/*/versions/*/passages/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(fte/knowledge/v1/knowledge_service.proto\x12\x10\x66te.knowledge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x66te/knowledge/v1/article.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"q\n\x15SearchPassagesRequest\x12\x30\n\x05query\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xbaH\x13r\x11\x10\x01\x18\xe8\x07\x32\n^[^\\x00]*$R\x05query\x12&\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00R\x08pageSize\"\xd3\x01\n\x16SearchPassagesResponse\x12\x38\n\x07matches\x18\x01 \x03(\x0b\x32\x1e.fte.knowledge.v1.PassageMatchR\x07matches\x12%\n\x0esearched_query\x18\x02 \x01(\tR\rsearchedQuery\x12\x1e\n\ndocumented\x18\x03 \x01(\x01R\ndocumented\x12\x38\n\x18open_question_similarity\x18\x04 \x01(\x01R\x16openQuestionSimilarity\"\x8a\x01\n\x0cPassageMatch\x12\x33\n\x07passage\x18\x01 \x01(\x0b\x32\x19.fte.knowledge.v1.PassageR\x07passage\x12\x14\n\x05score\x18\x02 \x01(\x01R\x05score\x12/\n\x13question_similarity\x18\x03 \x01(\x01R\x12questionSimilarity\"v\n\x11GetArticleRequest\x12>\n\x04name\x18\x01 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!\x18n2\x1d^articles/[a-z0-9][a-z0-9-]*$R\x04name\x12!\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x07version\"g\n\x13ListArticlesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08R\tpageToken\"u\n\x14ListArticlesResponse\x12\x35\n\x08\x61rticles\x18\x01 \x03(\x0b\x32\x19.fte.knowledge.v1.ArticleR\x08\x61rticles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x86\x01\n\x11GetPassageRequest\x12q\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xbaHVrT\x18\xa0\x01\x32O^articles/[a-z0-9][a-z0-9-]*/versions/[1-9][0-9]{0,8}/passages/[1-9][0-9]{0,8}$R\x04name2\x8b\x04\n\x10KnowledgeService\x12\x84\x01\n\x0eSearchPassages\x12\'.fte.knowledge.v1.SearchPassagesRequest\x1a(.fte.knowledge.v1.SearchPassagesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/passages:search\x12o\n\nGetArticle\x12#.fte.knowledge.v1.GetArticleRequest\x1a\x19.fte.knowledge.v1.Article\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/{name=articles/*}\x12w\n\x0cListArticles\x12%.fte.knowledge.v1.ListArticlesRequest\x1a&.fte.knowledge.v1.ListArticlesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/articles\x12\x85\x01\n\nGetPassage\x12#.fte.knowledge.v1.GetPassageRequest\x1a\x19.fte.knowledge.v1.Passage\"7\x82\xd3\xe4\x93\x02\x31\x12//api/v1/{name=articles/*/versions/*/passages/*}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,17 +60,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHPASSAGESREQUEST']._serialized_start=186
   _globals['_SEARCHPASSAGESREQUEST']._serialized_end=299
   _globals['_SEARCHPASSAGESRESPONSE']._serialized_start=302
-  _globals['_SEARCHPASSAGESRESPONSE']._serialized_end=455
-  _globals['_PASSAGEMATCH']._serialized_start=457
-  _globals['_PASSAGEMATCH']._serialized_end=546
-  _globals['_GETARTICLEREQUEST']._serialized_start=548
-  _globals['_GETARTICLEREQUEST']._serialized_end=666
-  _globals['_LISTARTICLESREQUEST']._serialized_start=668
-  _globals['_LISTARTICLESREQUEST']._serialized_end=771
-  _globals['_LISTARTICLESRESPONSE']._serialized_start=773
-  _globals['_LISTARTICLESRESPONSE']._serialized_end=890
-  _globals['_GETPASSAGEREQUEST']._serialized_start=893
-  _globals['_GETPASSAGEREQUEST']._serialized_end=1027
-  _globals['_KNOWLEDGESERVICE']._serialized_start=1030
-  _globals['_KNOWLEDGESERVICE']._serialized_end=1553
+  _globals['_SEARCHPASSAGESRESPONSE']._serialized_end=513
+  _globals['_PASSAGEMATCH']._serialized_start=516
+  _globals['_PASSAGEMATCH']._serialized_end=654
+  _globals['_GETARTICLEREQUEST']._serialized_start=656
+  _globals['_GETARTICLEREQUEST']._serialized_end=774
+  _globals['_LISTARTICLESREQUEST']._serialized_start=776
+  _globals['_LISTARTICLESREQUEST']._serialized_end=879
+  _globals['_LISTARTICLESRESPONSE']._serialized_start=881
+  _globals['_LISTARTICLESRESPONSE']._serialized_end=998
+  _globals['_GETPASSAGEREQUEST']._serialized_start=1001
+  _globals['_GETPASSAGEREQUEST']._serialized_end=1135
+  _globals['_KNOWLEDGESERVICE']._serialized_start=1138
+  _globals['_KNOWLEDGESERVICE']._serialized_end=1661
 # @@protoc_insertion_point(module_scope)

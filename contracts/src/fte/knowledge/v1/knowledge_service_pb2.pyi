@@ -54,12 +54,15 @@ class SearchPassagesResponse(_message.Message):
     MATCHES_FIELD_NUMBER: _builtins.int
     SEARCHED_QUERY_FIELD_NUMBER: _builtins.int
     DOCUMENTED_FIELD_NUMBER: _builtins.int
+    OPEN_QUESTION_SIMILARITY_FIELD_NUMBER: _builtins.int
     searched_query: _builtins.str
     """The question as it was searched for, with misspelt words mended; equal to the query where nothing was."""
     documented: _builtins.float
     """How likely the documents answer the question at all, from 0 to 1, also where nothing matches. It goes by the known questions
     nearest to it: near 1 when those are documented, near 0 when they are known to be open, 0.5 where none are known.
     """
+    open_question_similarity: _builtins.float
+    """Cosine similarity of the question to the nearest one that is known to be open: near 1 is the same, 0 where none is known."""
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassageMatch]:
         """The passages, best first."""
@@ -70,10 +73,11 @@ class SearchPassagesResponse(_message.Message):
         matches: _abc.Iterable[Global___PassageMatch] | None = ...,
         searched_query: _builtins.str = ...,
         documented: _builtins.float = ...,
+        open_question_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["documented", b"documented", "matches", b"matches", "searched_query", b"searched_query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documented", b"documented", "matches", b"matches", "open_question_similarity", b"open_question_similarity", "searched_query", b"searched_query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,8 +91,11 @@ class PassageMatch(_message.Message):
 
     PASSAGE_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    QUESTION_SIMILARITY_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """How well it fits, from 0 to about 1: below 0.25 is off the subject (and left out), 0.65 and more is mostly safe to answer from."""
+    question_similarity: _builtins.float
+    """Cosine similarity of the question to the nearest of those that this passage is known to answer; 0 where none is known."""
     @_builtins.property
     def passage(self) -> _article_pb2.Passage:
         """The passage."""
@@ -98,10 +105,11 @@ class PassageMatch(_message.Message):
         *,
         passage: _article_pb2.Passage | None = ...,
         score: _builtins.float = ...,
+        question_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["passage", b"passage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passage", b"passage", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passage", b"passage", "question_similarity", b"question_similarity", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

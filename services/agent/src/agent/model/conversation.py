@@ -146,12 +146,30 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of an article that a search found; `score` is how well it fits, from 0 to about 1."""
+    """A part of an article that a search found; `score` is how well it fits, from 0 to about 1.
+
+    `question_similarity` is the cosine of what was searched for to the nearest question that this passage is known to
+    answer; 0 where none is known.
+    """
 
     name: str
     heading: str
     text: str
     score: float
+    question_similarity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one search found, best first.
+
+    `documented` is how likely the documents answer it at all, from 0 to 1, and `open_question_similarity` its cosine to
+    the nearest question of which it is known that they do not; 0.5 and 0 where no such questions are known.
+    """
+
+    passages: tuple[Passage, ...]
+    documented: float = 0.5
+    open_question_similarity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

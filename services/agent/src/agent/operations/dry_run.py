@@ -68,7 +68,7 @@ class DryRuns:
                     for question in questions:
                         before = await earlier.policy(versions.get(question.message_id))
                         # Customers' runs take their turns in between.
-                        meaning = await self._meaning.read(question.texts)
+                        meaning = (await self._meaning.read(question.texts)).reasons
                         judged[question.message_id] = _difference(question, meaning, before, after)
         except TimeoutError as error:
             if not budget.expired():

@@ -21,9 +21,9 @@ from agent.model import (
     Ending,
     Escalation,
     Filed,
+    Findings,
     History,
     Outcome,
-    Passage,
     Progress,
     Reason,
     Reply,
@@ -63,7 +63,7 @@ class Desk(Protocol):
 class Knowledge(Protocol):
     """What a run may ask of the knowledge base."""
 
-    async def search(self, query: str, /) -> Sequence[Passage]: ...
+    async def search(self, query: str, /) -> Findings: ...
 
 
 class Rejected(Exception):
@@ -123,15 +123,15 @@ class Case:
         began = self.clock.monotonic()
         texts = self.conversation.read_by_rules()
         meaning = NOTHING_READ if reader is None else await reader.read(texts)
-        judgement = self.policy.judge(texts, meaning)
+        judgement = self.policy.judge(texts, meaning.reasons)
         self._handover.mood = judgement.sentiment
         mood = {} if judgement.sentiment is None else {"sentiment": f"{judgement.sentiment:.2f}"}
-        if meaning:
-            likeliest = max(meaning, key=lambda reason: meaning[reason])
-            mood |= {"meaning": f"{likeliest} {meaning[likeliest]:.2f}", "read_by": MEANING_VERSION}
+        if meaning.reasons:
+            likeliest, likelihood = max(meaning.reasons.items(), key=lambda each: each[1])
+            mood |= {"meaning": f"{likeliest} {likelihood:.2f}", "read_by": MEANING_VERSION}
         if not judgement.findings:
             self.note("rules", Outcome.OK, mood, began=began)
-            await self._close_kindly()
+            await self._close_kindly(meaning.closes)
             return
         first = judgement.findings[0]
         self._handover.rules = [finding.rule for finding in judgement.findings]
@@ -141,9 +141,9 @@ class Case:
         await self.create_ticket(Triage(priority=first.priority))
         await self.escalate(first.reason, "A rule asks for a person; no model was asked.")
 
-    async def _close_kindly(self) -> None:
+    async def _close_kindly(self, likelihood: float) -> None:
         texts = self.conversation.unanswered()
-        kind = courtesy.courtesy(texts)
+        kind = courtesy.courtesy(texts, likelihood)
         if kind is None:
             return
         self.progress.asks_nothing = True
@@ -180,21 +180,22 @@ class Case:
             self._handover.history = history
             return history
 
-    async def search(self, query: str) -> Sequence[Passage]:
-        """The passages that fit a question best, best first."""
+    async def search(self, query: str) -> Findings:
+        """The passages that fit a question best, and how likely any answers it."""
         async with self._turn(Tool.SEARCH_KNOWLEDGE_BASE) as facts:
             asked = " ".join(query.replace("\0", " ").split())[:QUERY_CHARACTERS_MAX]
             if not asked:
                 raise Rejected("query must say what to search for, in a few words")
             # Counted before it is asked: a search that fails is not free either.
             self.progress.searches += 1
-            passages = await self.knowledge.search(asked)
+            findings = await self.knowledge.search(asked)
             self._handover.queries.append(asked)
-            self.progress.found(tuple(passages))
+            self.progress.found(findings.passages)
             facts["attempt"] = str(self.progress.searches)
-            facts["passages"] = " ".join(passage.name for passage in passages)
-            facts["score"] = f"{max((passage.score for passage in passages), default=0.0):.2f}"
-            return passages
+            facts["passages"] = " ".join(passage.name for passage in findings.passages)
+            facts["score"] = f"{max((passage.score for passage in findings.passages), default=0.0):.2f}"
+            facts["documented"] = f"{findings.documented:.2f}"
+            return findings
 
     async def reply(
         self, body: str, citations: Sequence[str], quotes: Sequence[str] = (), *, leaves_open: bool = False

@@ -1,45 +1,141 @@
-"""How surely a passage answers a question: a logistic of two figures, fitted on labelled messages."""
+"""How surely a passage answers a question: what a search tells of both, weighed as labelled messages bear out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
 from typing import Any, Final
 
-# By `python -m evaluation.fitting`, over questions whose answer is known: the score of the search, and its lead over
-# the next passage's. The lead tells most: what is in one article only stands out, what is in none is near to several.
-# The share of the question's words that the passage has is in the score already, and told nothing more.
-_SCORE: Final = 6.60
-_LEAD: Final = 9.38
-_CONSTANT: Final = -5.37
+import numpy as np
+import numpy.typing as npt
+
+from agent.model import Findings, Passage
+
+Figures = npt.NDArray[np.float64]
+
+TREES: Final = "fit.npz"
+"""The trees that weigh the figures, by `make fit`: where questions are known, that customers ask."""
+
+FIGURES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "score": 1,
+        "lead": 1,
+        "question similarity": 1,
+        "documented": 1,
+        "open question similarity": -1,
+        "left open": -1,
+    }
+)
+"""What is weighed: more of it speaks for a passage, or against it (-1)."""
+
+# Where none are known, score and lead alone are weighed, by a logistic that the same command fits. The lead tells most:
+# what is in one article only stands out, what is in none is near to several.
+_SCORE: Final = 6.39
+_LEAD: Final = 8.04
+_CONSTANT: Final = -5.95
 # What a search leaves out, so that a single passage has no endless lead.
 _SCORE_OF_NOTHING: Final = 0.25
+# A search is never surer than this of either.
+_DOCUMENTED_MIN: Final = 1e-4
 
 
-def best_fit(passages: Iterable[Mapping[str, Any]]) -> tuple[float, Mapping[str, Any] | None]:
-    """The passage that fits best and how likely it is to answer, from 0 to 1; 0 and None without any."""
-    found = list(passages)
-    fits = [(_fit(passage, found), passage) for passage in found]
-    return max(fits, key=lambda each: each[0], default=(0.0, None))
+def together(searches: Sequence[Findings]) -> Findings:
+    """What several searches for one question found: each passage once, as near as it came."""
+    found: dict[str, Passage] = {}
+    for passage in (each for search in searches for each in search.passages):
+        known = found.setdefault(passage.name, passage)
+        found[passage.name] = replace(
+            known,
+            score=max(known.score, passage.score),
+            question_similarity=max(known.question_similarity, passage.question_similarity),
+        )
+    odds = [_log_odds(search.documented) for search in searches]
+    return Findings(
+        tuple(sorted(found.values(), key=lambda passage: -passage.score)),
+        1 / (1 + math.exp(-math.fsum(odds) / len(odds))) if odds else 0.5,
+        max((search.open_question_similarity for search in searches), default=0.0),
+    )
 
 
-def joint_fit(passages: Iterable[Mapping[str, Any]], count: int) -> tuple[float, list[Mapping[str, Any]]]:
+def best_fit(found: Findings, left_open: float = 0.5) -> tuple[float, Passage | None]:
+    """The passage that fits best and how likely it is to answer, from 0 to 1; 0 and None without any.
+
+    `left_open` is how likely no document answers the message, as `Meaning.read` has it.
+    """
+    if not found.passages:
+        return 0.0, None
+    fits = likelihoods(found, [figures(found, passage, found.passages, left_open) for passage in found.passages])
+    best = int(fits.argmax())
+    return float(fits[best]), found.passages[best]
+
+
+def joint_fit(found: Findings, count: int, left_open: float = 0.5) -> tuple[float, Sequence[Passage]]:
     """The `count` passages that fit a question of several parts best, and how likely even the last of them answers.
 
     Their lead is the one over the next passage after them: parts in different articles stand out together.
     """
-    found = sorted(passages, key=lambda passage: -float(passage["score"]))
-    chosen, rest = found[:count], found[count:]
-    fits = [_fit(passage, [passage, *rest]) for passage in chosen]
-    return (min(fits) if len(fits) == count else 0.0), chosen
+    chosen, rest = found.passages[:count], found.passages[count:]
+    if len(chosen) < count:
+        return 0.0, chosen
+    fits = likelihoods(found, [figures(found, passage, (passage, *rest), left_open) for passage in chosen])
+    return float(fits.min()), chosen
 
 
-def figures(passage: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """The score of a passage, and its lead over the best other one of those that were found."""
-    score = float(passage["score"])
-    return score, score - max([_SCORE_OF_NOTHING, *(other["score"] for other in found if other is not passage)])
+def figures(found: Findings, passage: Passage, among: Iterable[Passage], left_open: float) -> tuple[float, ...]:
+    """What speaks for a passage: its score, its lead over the best other one among these, what questions are near.
+
+    In the order of `FIGURES`.
+    """
+    others = (other.score for other in among if other is not passage)
+    return (
+        passage.score,
+        passage.score - max((_SCORE_OF_NOTHING, *others)),
+        passage.question_similarity,
+        _log_odds(found.documented),
+        found.open_question_similarity,
+        _log_odds(left_open),
+    )
 
 
-def _fit(passage: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> float:
-    score, lead = figures(passage, found)
-    return 1 / (1 + math.exp(-(_SCORE * score + _LEAD * lead + _CONSTANT)))
+def likelihoods(found: Findings, rows: Sequence[tuple[float, ...]]) -> Figures:
+    """How likely the passages with these figures answer, from 0 to 1."""
+    known = found.open_question_similarity or any(passage.question_similarity for passage in found.passages)
+    inputs = np.array(rows)
+    odds = _trees().log_odds(inputs) if known else inputs[:, :2] @ np.array((_SCORE, _LEAD)) + _CONSTANT
+    answers: Figures = 1 / (1 + np.exp(-odds))
+    return answers
+
+
+def _log_odds(share: float) -> float:
+    bounded = min(max(share, _DOCUMENTED_MIN), 1 - _DOCUMENTED_MIN)
+    return math.log(bounded / (1 - bounded))
+
+
+class Trees:
+    """Boosted trees as arrays, a row for each tree: what a node asks, where it leads, and what a leaf adds."""
+
+    def __init__(self, arrays: dict[str, Any]) -> None:
+        self._constant = arrays["constant"]
+        self._figure, self._most = arrays["figure"], arrays["most"]
+        # A leaf leads to itself.
+        self._if_most, self._if_more = arrays["if_most"], arrays["if_more"]
+        self._adds, self._depth = arrays["adds"], int(arrays["depth"])
+
+    def log_odds(self, rows: Figures) -> Figures:
+        """The log odds for each row of figures."""
+        trees = np.arange(len(self._figure))
+        nodes = np.zeros((len(rows), len(trees)), dtype=np.intp)
+        for _ in range(self._depth):
+            asks = np.take_along_axis(rows, self._figure[trees, nodes], 1) <= self._most[trees, nodes]
+            nodes = np.where(asks, self._if_most[trees, nodes], self._if_more[trees, nodes])
+        return np.asarray(self._adds[trees, nodes].sum(1) + self._constant, dtype=np.float64)
+
+
+@cache
+def _trees() -> Trees:
+    with resources.files("agent.thinking").joinpath(TREES).open("rb") as file, np.load(file) as arrays:
+        return Trees({name: arrays[name] for name in arrays.files})

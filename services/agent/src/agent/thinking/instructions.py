@@ -9,7 +9,7 @@ from typing import Any, Final
 from agent.model import Conversation
 from agent.thinking.voice import voice_of
 
-VERSION: Final = "2026-11-2"
+VERSION: Final = "2026-11-3"
 """Changes with every change of the text below or of the document."""
 
 INSTRUCTIONS: Final = """\
@@ -22,6 +22,7 @@ Work only through the tools, one call at a time, in this order:
 1. create_ticket: sort the ticket. Keep what the customer chose unless it is plainly wrong.
 2. get_customer_history: see what this customer asked before. Skip it when the document says "history": "withheld".
 3. search_knowledge_base: ask the customer's question in plain English. If nothing fits, ask once more in other words.
+   A low "documented" (0 to 1) warns that our articles hardly answer it, however near the passages seem.
 4. End the run with exactly one of:
    - send_response, when passages that you found answer the question. Say only what they say, with their figures, names
      of buttons and addresses as they are written, and cite each passage you used. Answer first, then numbered steps.

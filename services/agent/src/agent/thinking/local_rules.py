@@ -15,17 +15,18 @@ from agents import ModelResponse, Usage
 from agents.items import TResponseInputItem
 from openai.types.responses import ResponseFunctionToolCall
 
-from agent.model import Tool
+from agent.model import Findings, Passage, Tool
 from agent.thinking import extract
-from agent.thinking.fit import best_fit, joint_fit
+from agent.thinking.fit import best_fit, joint_fit, together
 from agent.thinking.instructions import read_document
-from agent.thinking.question import Question, read_question
+from agent.thinking.meaning import NOTHING_READ, Meaning
+from agent.thinking.question import Question, read_question, unanswered
 from agent.thinking.tools import REJECTED
 from agent.thinking.turn import Turn, TurnModel
 from agent.thinking.voice import voice_of
 from agent.thinking.words import LISTS, content_stems, language, stem, words
 
-NAME: Final = "local-rules-3"
+NAME: Final = "local-rules-4"
 
 _CATEGORY_STEMS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(content_stems(each)) for name, each in LISTS["categories"].items()
@@ -47,7 +48,7 @@ _ASK_TOUCHED_MIN: Final = 0.2
 class Thresholds:
     """From which likelihood on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    fit_min: float = 0.5
+    fit_min: float = 0.7
     words_max: int = 120
 
 
@@ -58,41 +59,32 @@ class _Seen:
     document: Mapping[str, Any]
     results: Mapping[str, Sequence[str]]
 
-    def searches(self) -> list[Sequence[Mapping[str, Any]]]:
-        """What each search found, in order."""
-        return [
-            () if result.startswith(REJECTED) else json.loads(result)["passages"]
-            for result in self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ())
-        ]
-
-    def passages(self) -> list[Mapping[str, Any]]:
-        """What the searches found, each passage once, with its best score."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for passage in (each for search in self.searches() for each in search):
-            known = found.get(passage["id"])
-            if known is None or passage["score"] > known["score"]:
-                found[passage["id"]] = passage
-        return list(found.values())
+    def searches(self) -> list[Findings]:
+        """What each search found, in order; one that was turned away, nothing."""
+        return [_findings(result) for result in self.results.get(Tool.SEARCH_KNOWLEDGE_BASE, ())]
 
 
 class LocalRulesModel(TurnModel):
     """Sorts, looks at the history, searches, and answers from the best passage or calls a person."""
 
-    def __init__(self, thresholds: Thresholds) -> None:
+    def __init__(self, thresholds: Thresholds, meaning: Meaning | None = None) -> None:
+        """Without `meaning`, a message is judged by what the searches tell of it alone."""
         self._thresholds = thresholds
+        self._meaning = meaning
 
     async def answer(self, turn: Turn) -> ModelResponse:
         """One call of one tool: the next step of the work that the items show."""
-        return ModelResponse(output=[self._next_call(turn.items, turn.tools)], usage=Usage(), response_id=None)
-
-    def _next_call(self, items: str | list[TResponseInputItem], offered: Sequence[str]) -> ResponseFunctionToolCall:
-        seen, calls = _read(items)
-        name, arguments = self._next_step(seen, offered)
-        return ResponseFunctionToolCall(
+        seen, calls = _read(turn.items)
+        left_open = NOTHING_READ.left_open
+        if self._meaning is not None and seen.searches():
+            left_open = (await self._meaning.read(unanswered(seen.document))).left_open
+        name, arguments = self._next_step(seen, turn.tools, left_open)
+        call = ResponseFunctionToolCall(
             type="function_call", name=name, call_id=f"call_{calls + 1}", arguments=json.dumps(arguments)
         )
+        return ModelResponse(output=[call], usage=Usage(), response_id=None)
 
-    def _next_step(self, seen: _Seen, offered: Sequence[str]) -> tuple[str, Mapping[str, Any]]:
+    def _next_step(self, seen: _Seen, offered: Sequence[str], left_open: float) -> tuple[str, Mapping[str, Any]]:
         question = read_question(seen.document)
         if Tool.CREATE_TICKET in offered:
             return Tool.CREATE_TICKET, _triage(seen.document, question)
@@ -101,12 +93,14 @@ class LocalRulesModel(TurnModel):
             return _escalate("language", "The message is not in English.")
         if Tool.GET_CUSTOMER_HISTORY in offered:
             return Tool.GET_CUSTOMER_HISTORY, {}
-        searches, passages = seen.searches(), seen.passages()
+        searches = seen.searches()
         may_search = Tool.SEARCH_KNOWLEDGE_BASE in offered
         if not searches and may_search:
             return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question.whole}
-        fit, passage = best_fit(passages)
-        strange = question.strangers(_known(passages))
+        # One that was turned away tells nothing of what is documented.
+        found = together([search for search in searches if search.passages] or searches)
+        fit, passage = best_fit(found, left_open)
+        strange = question.strangers(_known(found.passages))
         channel = seen.document["channel"]
         fit_min = _SURE_AT_ONCE if may_search else self._thresholds.fit_min
         reply: Mapping[str, Any] | None = None
@@ -114,8 +108,8 @@ class LocalRulesModel(TurnModel):
             left = _uncovered(question, passage)
             if left is not None and may_search:
                 return Tool.SEARCH_KNOWLEDGE_BASE, {"query": left}
-            reply = self._answer(question, passage, left, searches[-1], channel)
-        elif not strange and (parts := _parts(question, passages, fit_min)):
+            reply = self._answer(question, passage, left, searches[-1], left_open, channel)
+        elif not strange and (parts := _parts(question, found, left_open, fit_min)):
             reply = _reply([(each, self._extract(asks, each, question.before, channel)) for each, asks in parts])
         elif may_search:
             return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question.pointed}
@@ -131,15 +125,16 @@ class LocalRulesModel(TurnModel):
     def _answer(
         self,
         question: Question,
-        passage: Mapping[str, Any],
+        passage: Passage,
         left: str | None,
-        last_search: Sequence[Mapping[str, Any]],
+        last_search: Findings,
+        left_open: float,
         channel: str,
     ) -> Mapping[str, Any]:
         """The reply from one passage, and from a second one for the question that the first leaves."""
         if left is not None:
-            fit, second = best_fit(last_search)
-            if second is not None and second["id"] != passage["id"] and fit >= self._thresholds.fit_min:
+            fit, second = best_fit(last_search, left_open)
+            if second is not None and second.name != passage.name and fit >= self._thresholds.fit_min:
                 asked = [ask for ask in question.asks if ask != left]
                 return _reply(
                     [
@@ -152,51 +147,49 @@ class LocalRulesModel(TurnModel):
         body = self._extract(asked, passage, question.before, channel)
         return _reply([(passage, body)], leaves_open=leaves_open)
 
-    def _extract(self, asks: Sequence[str], passage: Mapping[str, Any], before: str, channel: str) -> str:
+    def _extract(self, asks: Sequence[str], passage: Passage, before: str, channel: str) -> str:
         characters = voice_of(channel).characters_wanted
         return extract.answer(
-            asks, passage["text"], words_max=self._thresholds.words_max, characters_max=characters, context=before
+            asks, passage.text, words_max=self._thresholds.words_max, characters_max=characters, context=before
         )
 
 
-def _reply(parts: Sequence[tuple[Mapping[str, Any], str]], *, leaves_open: bool = False) -> Mapping[str, Any]:
+def _reply(parts: Sequence[tuple[Passage, str]], *, leaves_open: bool = False) -> Mapping[str, Any]:
     return {
         "body": "\n\n".join(body for _, body in parts),
-        "citations": [passage["id"] for passage, _ in parts],
+        "citations": [passage.name for passage, _ in parts],
         "leaves_open": leaves_open,
     }
 
 
-def _parts(
-    question: Question, passages: Sequence[Mapping[str, Any]], fit_min: float
-) -> list[tuple[Mapping[str, Any], list[str]]]:
+def _parts(question: Question, found: Findings, left_open: float, fit_min: float) -> list[tuple[Passage, list[str]]]:
     """The passages that together answer a message of several questions, each with its own; none when in doubt."""
     count = len(question.asks)
     if count < 2:
         return []
-    fit, chosen = joint_fit(passages, count)
+    fit, chosen = joint_fit(found, count, left_open)
     if fit < fit_min:
         return []
-    parts: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    parts: dict[str, tuple[Passage, list[str]]] = {}
     for ask in question.asks:
         best = max(chosen, key=lambda passage: _covered(ask, passage))
         if _covered(ask, best) < _ASK_COVERED_MIN:
             return []
-        parts.setdefault(best["id"], (best, []))[1].append(ask)
+        parts.setdefault(best.name, (best, []))[1].append(ask)
     return list(parts.values())
 
 
-def _known(passages: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    said = {word for passage in passages for word in words(f"{passage['heading']} {passage['text']}")}
+def _known(passages: Iterable[Passage]) -> frozenset[str]:
+    said = {word for passage in passages for word in words(f"{passage.heading} {passage.text}")}
     return frozenset(said | set(map(stem, said)))
 
 
-def _covered(ask: str, passage: Mapping[str, Any]) -> float:
-    heading = passage["heading"].rsplit(" > ", 1)[-1]
-    return extract.coverage(content_stems(ask), f"{heading}\n{passage['text']}")
+def _covered(ask: str, passage: Passage) -> float:
+    heading = passage.heading.rsplit(" > ", 1)[-1]
+    return extract.coverage(content_stems(ask), f"{heading}\n{passage.text}")
 
 
-def _uncovered(question: Question, passage: Mapping[str, Any]) -> str | None:
+def _uncovered(question: Question, passage: Passage) -> str | None:
     """The one of several questions that the passage says least about, when that is too little."""
     if len(question.asks) < 2:
         return None
@@ -220,6 +213,18 @@ def _read(items: str | list[TResponseInputItem]) -> tuple[_Seen, int]:
             case {"role": "user", "content": str(content)}:
                 document = read_document(content)
     return _Seen(document, results), len(names)
+
+
+def _findings(result: str) -> Findings:
+    """What a result of a search says; nothing for one that was turned away."""
+    if result.startswith(REJECTED):
+        return Findings(())
+    said = json.loads(result)
+    passages = tuple(
+        Passage(each["id"], each["heading"], each["text"], each["score"], each["question_similarity"])
+        for each in said["passages"]
+    )
+    return Findings(passages, said["documented"], said["open_question_similarity"])
 
 
 def _triage(document: Mapping[str, Any], question: Question) -> Mapping[str, str]:

@@ -1,14 +1,16 @@
 """What a customer means, where their words alone do not tell: a small model beside the patterns of the rules.
 
-all-MiniLM-L6-v2 with an adapter and one logistic for each reason, trained by `python -m evaluation.meaning.train` on
-messages that mean it and on messages that only look so. It reads English only.
+all-MiniLM-L6-v2 with an adapter and one logistic for each reason and for what else is read, trained by `python -m
+evaluation.meaning.train` on messages that mean it and on messages that only look so. It reads English only.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
 from typing import Final, Self
@@ -23,7 +25,7 @@ from agent.thinking.sentences import sentences
 from agent.thinking.words import language
 from meshkit.minilm import MiniLm, find_weights
 
-VERSION: Final = "meaning-1"
+VERSION: Final = "meaning-2"
 """Which training the weights are from; a new one takes a new version."""
 
 READ: Final = (
@@ -35,8 +37,22 @@ READ: Final = (
 )
 """The reasons whose meaning is read, in the order of the weights."""
 
-NOTHING_READ: Final[Mapping[Reason, float]] = MappingProxyType({})
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a text means, each from 0 to 1: how likely each reason, that it asks for nothing any more (`closes`), and
+    that no document answers what it asks (`left_open`), as of the documents that it was trained with."""
+
+    reasons: Mapping[Reason, float] = field(default_factory=lambda: MappingProxyType({}))
+    closes: float = 0.0
+    left_open: float = 0.5
+
+
+NOTHING_READ: Final = Read()
 """What is read of a text that cannot be read."""
+
+OUTPUTS: Final = len(READ) + 2
+"""What the logistics tell: the reasons, `closes` and `left_open`."""
 
 WEIGHTS: Final = "meaning.npz"
 """The adapter, and the logistics `head.weight` and `head.bias`."""
@@ -45,6 +61,8 @@ WEIGHTS: Final = "meaning.npz"
 _PIECE_CHARACTERS_MAX: Final = 500
 _PIECES_MAX: Final = 8
 _LANGUAGE: Final = "en"
+# The rules and the local model read the same message, one shortly after the other.
+_REMEMBERED_MAX: Final = 64
 
 
 class Meaning:
@@ -54,6 +72,7 @@ class Meaning:
         self._threads = threads
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="meaning")
         self._network: _Network | None = None
+        self._remembered: OrderedDict[str, Read] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
@@ -62,15 +81,21 @@ class Meaning:
     async def __aexit__(self, *_: object) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def read(self, texts: Sequence[str]) -> Mapping[Reason, float]:
-        """How likely the texts together mean each reason, from 0 to 1; nothing for texts that are not in English.
+    async def read(self, texts: Sequence[str]) -> Read:
+        """What the texts together mean; nothing for texts that are not in English.
 
-        Quoted mail and signatures are left out. The surest piece counts.
+        Quoted mail and signatures are left out. The surest piece counts, for `closes` the one that is least sure.
         """
         said = "\n".join(own for text in texts if (own := own_words(text).strip()))
         if not said or language(said) != _LANGUAGE:
             return NOTHING_READ
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, list(pieces(said)))
+        if (known := self._remembered.get(said)) is not None:
+            return known
+        read = await asyncio.get_running_loop().run_in_executor(self._thread, self._read, list(pieces(said)))
+        self._remembered[said] = read
+        if len(self._remembered) > _REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
+        return read
 
     def _load(self) -> _Network:
         if self._network is None:
@@ -78,7 +103,7 @@ class Meaning:
             self._network = _Network()
         return self._network
 
-    def _read(self, texts: Sequence[str]) -> Mapping[Reason, float]:
+    def _read(self, texts: Sequence[str]) -> Read:
         return self._load().read(texts)
 
 
@@ -107,6 +132,7 @@ class _Network:
         self._weight, self._bias = trained.pop("head.weight"), trained.pop("head.bias")
         self._model = MiniLm(folder, trained)
 
-    def read(self, texts: Sequence[str]) -> Mapping[Reason, float]:
-        surest = np.max(self._model.pool(texts) @ self._weight + self._bias, axis=0)
-        return dict(zip(READ, (1 / (1 + np.exp(-surest))).tolist(), strict=True))
+    def read(self, texts: Sequence[str]) -> Read:
+        likely = 1 / (1 + np.exp(-(self._model.pool(texts) @ self._weight + self._bias)))
+        *reasons, _, left_open = likely.max(axis=0).tolist()
+        return Read(dict(zip(READ, reasons, strict=True)), float(likely[:, -2].min()), left_open)

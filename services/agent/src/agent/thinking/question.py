@@ -72,6 +72,16 @@ class Question:
         return tuple(found)
 
 
+def unanswered(document: Mapping[str, Any]) -> Sequence[str]:
+    """The texts that wait for an answer, and the subject while nothing was answered: what the rules judge, too."""
+    texts: list[str] = []
+    for message in reversed(document["messages"]):
+        if message["author"] != "customer":
+            return texts[::-1]
+        texts.append(message["text"])
+    return [document["subject"], *reversed(texts)]
+
+
 def read_question(document: Mapping[str, Any]) -> Question:
     """The question that a conversation's document ends with."""
     texts: list[str] = []

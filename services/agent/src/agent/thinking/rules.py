@@ -186,10 +186,10 @@ class Policy:
         self.content = content
         self._words = words
 
-    def judge(self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ) -> Judgement:
+    def judge(self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ.reasons) -> Judgement:
         """Judges what a customer said, oldest first: subject and messages, quoted mail and signatures left out.
 
-        `meaning` is what `Meaning.read` finds in the same texts.
+        `meaning` is the reasons that `Meaning.read` finds in the same texts.
         """
         said = [each for each in map(_Said, texts) if each.text.strip()]
         mood = sentiment.score("\n".join(each.text for each in said)) if said else None
@@ -202,7 +202,9 @@ class Policy:
             mood,
         )
 
-    def findings(self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ) -> tuple[Finding, ...]:
+    def findings(
+        self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ.reasons
+    ) -> tuple[Finding, ...]:
         """The rules that the texts meet, by rank: the first gives the reason."""
         return self.judge(texts, meaning).findings
 

@@ -114,18 +114,21 @@ async def search_knowledge_base(context: ToolContext[Case], query: str) -> str:
     Args:
         query: The question in plain English.
     """
-    passages = await context.context.search(query)
+    findings = await context.context.search(query)
     return json.dumps(
         {
+            "documented": round(findings.documented, 3),
+            "open_question_similarity": round(findings.open_question_similarity, 3),
             "passages": [
                 {
                     "id": passage.name,
                     "heading": passage.heading,
                     "text": passage.text,
                     "score": round(passage.score, 3),
+                    "question_similarity": round(passage.question_similarity, 3),
                 }
-                for passage in passages
-            ]
+                for passage in findings.passages
+            ],
         },
         ensure_ascii=False,
     )

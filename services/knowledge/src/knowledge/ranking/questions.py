@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from knowledge.errors import QuestionsInvalid
 from knowledge.model import Question, Section
 
-QUESTIONS_MAX = 40
+QUESTIONS_MAX = 100
 """Questions under one heading of a file: more would take a first import minutes, where no vectors were made ahead."""
 QUESTION_CHARACTERS_MAX = 300
 """The longest of them."""
