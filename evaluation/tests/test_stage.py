@@ -71,9 +71,9 @@ class Follower(TurnModel):
 
 def _passages(item: Any) -> Sequence[Mapping[str, Any]]:
     output = item.get("output") if isinstance(item, Mapping) else None
-    if not isinstance(output, str) or not output.startswith('{"passages"'):
+    if not isinstance(output, str) or not output.startswith("{"):
         return ()
-    found: Sequence[Mapping[str, Any]] = json.loads(output)["passages"]
+    found: Sequence[Mapping[str, Any]] = json.loads(output).get("passages", ())
     return found
 
 

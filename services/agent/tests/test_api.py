@@ -35,7 +35,7 @@ def run_of(ending: Ending = Ending.REPLIED, *, reason: Reason | None = None, fil
         filed=filed or Filed(uuid7(), uuid7(), uuid7(), uuid7(), 3),
         ending=ending,
         reason=reason,
-        model="local-rules-3",
+        model="local-rules-4",
         policy_version="p1",
         instructions_version="i1",
         start_time=now,
@@ -111,7 +111,7 @@ async def test_a_filed_message_is_answered_recorded_and_published(
     assert run.ending == run_pb2.ENDING_REPLIED
     assert run.message == f"messages/{filed.message_id}"
     assert run.ticket == f"tickets/{filed.ticket_id}"
-    assert run.model == "local-rules-3"
+    assert run.model == "local-rules-4"
     assert run.policy_version
     assert run.instructions_version
     assert [step.name for step in run.steps][-1] == "send_response"
@@ -121,7 +121,7 @@ async def test_a_filed_message_is_answered_recorded_and_published(
     assert row is not None
     assert row["topic"] == "fte.metrics.agent"
     event = agent_events_pb2.RunFinished.FromString(row["value"])
-    assert (event.run, event.ending, event.model) == (run.name, run_pb2.ENDING_REPLIED, "local-rules-3")
+    assert (event.run, event.ending, event.model) == (run.name, run_pb2.ENDING_REPLIED, "local-rules-4")
 
 
 async def test_an_event_that_is_handled_twice_leaves_one_record_one_fact_and_one_reply(

@@ -49,7 +49,7 @@ async def test_messages_that_another_policy_would_judge_otherwise_are_shown_newe
 ) -> None:
     first = neighbours.desk.file(WOMBAT)
     neighbours.desk.file(RESET)
-    second = neighbours.desk.file("One more wombat, please.")
+    second = neighbours.desk.file("Where does a wombat sleep?")
     answer = await dry_run(staff, policy_with("2027-1", "wombat"))
     assert answer.judged == 3
     assert [each.message for each in answer.differences] == [

@@ -61,7 +61,7 @@ async def test_a_reply_is_explained_by_the_passage_each_of_its_sentences_stands_
     await handle(service, filed)
     reply = neighbours.desk.conversation_of(filed).messages[-1]
     explained = await staff.ExplainReply(agent_service_pb2.ExplainReplyRequest(name=reply.name))
-    assert (explained.run, explained.model) == (f"runs/{filed.run_id}", "local-rules-3")
+    assert (explained.run, explained.model) == (f"runs/{filed.run_id}", "local-rules-4")
     assert explained.policy_version
     assert explained.instructions_version
     assert len(explained.sentences) > 1
@@ -114,7 +114,7 @@ async def test_costs_are_added_up_by_day_and_model_and_reckoned_for_a_year(
     await add(
         service.database,
         run_of(usages={"gpt-4o": Usage(4, 4000, 200, 12_000)}),
-        run_of(usages={"gpt-4o": Usage(2, 2000, 100, 6000)}, model="local-rules-3"),
+        run_of(usages={"gpt-4o": Usage(2, 2000, 100, 6000)}, model="local-rules-4"),
         run_of(usages={"gpt-4o-mini": Usage(1, 10, 1, 600)}, model="gpt-4o-mini", start_time=before, end_time=before),
         # The second message of a ticket is a run more, and no ticket more.
         run_of(
@@ -131,7 +131,7 @@ async def test_costs_are_added_up_by_day_and_model_and_reckoned_for_a_year(
     costs = await staff.GetCosts(agent_service_pb2.GetCostsRequest(days=2, tickets_per_week=100))
     assert [(day.date, day.model, day.runs, day.usage.cost_micros) for day in costs.days] == [
         (now.date().isoformat(), "gpt-4o", 1, 18_000),
-        (now.date().isoformat(), "local-rules-3", 1, 0),
+        (now.date().isoformat(), "local-rules-4", 1, 0),
         (before.date().isoformat(), "gpt-4o-mini", 1, 600),
     ]
     assert costs.mean_run_cost_micros == 18_600 // 5

@@ -34,8 +34,6 @@ NOT_ANSWERED = [
     "Do you have a Linux desktop client?",
     "does planwright have an ai assistant that writes my tasks",
 ]
-# Open, and no known question names what it asks for.
-TAKEN_FOR_DOCUMENTED = {"Do you have a Linux desktop client?"}
 
 
 @pytest.fixture
@@ -72,4 +70,4 @@ async def test_what_the_documents_answer_is_likelier_documented_than_not_and_wha
         for query in [*ANSWERED, *NOT_ANSWERED]
     }
     assert {query for query in ANSWERED if said[query] <= 0.5} == TAKEN_FOR_OPEN
-    assert {query for query in NOT_ANSWERED if said[query] >= 0.5} == TAKEN_FOR_DOCUMENTED
+    assert {query for query in NOT_ANSWERED if said[query] >= 0.5} == set()

@@ -48,7 +48,7 @@ _ASK_TOUCHED_MIN: Final = 0.2
 class Thresholds:
     """From which likelihood on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    fit_min: float = 0.7
+    fit_min: float = 0.65
     words_max: int = 120
 
 
