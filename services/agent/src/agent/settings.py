@@ -65,7 +65,7 @@ class Settings(ServiceSettings):
         default=0.67, description="the share of a sentence's words that one passage must hold to support it"
     )
     local_fit_min: Share = Field(
-        default=0.65, description="how well a passage must fit the question before the local model answers from it"
+        default=0.5, description="how well a passage must fit the question before the local model answers from it"
     )
     local_words_max: int = Field(default=120, ge=20, le=1000, description="how many words the local model answers in")
 

@@ -90,7 +90,7 @@ class Article:
 class Match:
     """A passage that was found, and how well it fits, from 0 to 1.
 
-    `question_similarity` is the cosine to the nearest question that the passage is known to answer; 0 where it has none.
+    `question_similarity` is the cosine to the nearest question that the passage is known to answer, 0 without any.
     """
 
     passage: Passage

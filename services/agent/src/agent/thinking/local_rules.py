@@ -36,6 +36,8 @@ _URGENT: Final = frozenset(LISTS["urgent"].split())
 
 # After one search only what stands out that much is answered at once; else a second one looks again.
 _SURE_AT_ONCE: Final = 0.8
+# A name that no passage has is then one that does not matter ("my dog Bella wants it pink").
+_SURE_DESPITE_NAMES: Final = 0.9
 # A person may start from a draft that is not sure enough to be sent.
 _DRAFT_FIT_MIN: Final = 0.25
 # Of so few of its words in the answer's passage, a question of several is not answered by it.
@@ -48,7 +50,7 @@ _ASK_TOUCHED_MIN: Final = 0.2
 class Thresholds:
     """From which likelihood on a passage answers a question, from 0 to 1, and in how many words at most."""
 
-    fit_min: float = 0.65
+    fit_min: float = 0.5
     words_max: int = 120
 
 
@@ -97,10 +99,13 @@ class LocalRulesModel(TurnModel):
         may_search = Tool.SEARCH_KNOWLEDGE_BASE in offered
         if not searches and may_search:
             return Tool.SEARCH_KNOWLEDGE_BASE, {"query": question.whole}
-        # One that was turned away tells nothing of what is documented.
-        found = together([search for search in searches if search.passages] or searches)
-        fit, passage = best_fit(found, left_open)
-        strange = question.strangers(_known(found.passages))
+        found = searches[0] if searches else Findings(())
+        fit, passage, strange = _judged(question, found, left_open)
+        # What stood out at once is not made doubtful by a search for the rest of the question.
+        if len(searches) > 1 and (strange or fit < _SURE_AT_ONCE):
+            # One that was turned away tells nothing of what is documented.
+            found = together([search for search in searches if search.passages] or searches)
+            fit, passage, strange = _judged(question, found, left_open)
         channel = seen.document["channel"]
         fit_min = _SURE_AT_ONCE if may_search else self._thresholds.fit_min
         reply: Mapping[str, Any] | None = None
@@ -177,6 +182,12 @@ def _parts(question: Question, found: Findings, left_open: float, fit_min: float
             return []
         parts.setdefault(best.name, (best, []))[1].append(ask)
     return list(parts.values())
+
+
+def _judged(question: Question, found: Findings, left_open: float) -> tuple[float, Passage | None, bool]:
+    """The passage that fits best and how well, and whether names that no passage has make it doubtful."""
+    fit, passage = best_fit(found, left_open)
+    return fit, passage, fit < _SURE_DESPITE_NAMES and bool(question.strangers(_known(found.passages)))
 
 
 def _known(passages: Iterable[Passage]) -> frozenset[str]:
