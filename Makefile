@@ -94,7 +94,7 @@ eval: $(INSTALLED) $(VECTORS) ## measure how well the agent answers and write ev
 TRAINING := .build/training
 TRAINED := $(TRAINING)/.installed
 TRAIN = PYTHONPATH=$$($(BIN)/python -c 'import sys; print(":".join(path for path in sys.path if path))') $(TRAINING)/bin/python
-meaning: $(TRAINED) ## train the model of what customers mean anew, with JAX in an environment of its own (ten minutes)
+meaning: $(TRAINED) ## train the model of what customers mean anew, with JAX in an environment of its own (twenty minutes)
 	$(TRAIN) -m evaluation.meaning.train
 
 fit: $(TRAINED) $(VECTORS) ## fit anew how surely a passage answers, from the messages that may be looked at

@@ -3,7 +3,7 @@
     make meaning                             in an environment of its own, which has JAX
     python -m evaluation.meaning.train       the same in this one
 
-Writes the agent's `meaning.npz`, from the same messages the same weights. It takes about eight minutes of two cores.
+Writes the agent's `meaning.npz`, from the same messages the same weights. It takes some twenty minutes of two cores.
 """
 
 from __future__ import annotations
