@@ -107,7 +107,7 @@ async def test_a_question_about_what_no_passage_names_goes_to_a_person(text: str
 
 
 async def test_a_doubtful_answer_goes_to_a_person_as_a_draft() -> None:
-    near = Passage(EXPORT.name, EXPORT.heading, EXPORT.text, 0.65)
+    near = Passage(EXPORT.name, EXPORT.heading, EXPORT.text, 0.68)
     also = Passage(INVITE.name, INVITE.heading, INVITE.text, 0.56)
     case, desk, _ = await answered("Is the download of an export encrypted?", {"export": near, "download": also})
     assert case.progress.ending is Ending.ESCALATED
