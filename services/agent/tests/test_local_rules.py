@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from services.agent.tests.quick_neighbours import QuickDesk, QuickKnowledge, quick_case
 
-from agent.model import Author, Ending, Escalation, Message, Passage, Reason, Reply
+from agent.model import Author, Ending, Escalation, Findings, Message, Passage, Reason, Reply
 from agent.thinking import rules
 from agent.thinking.case import Case
 from agent.thinking.instructions import instructions
@@ -44,10 +46,26 @@ def _document(text: str, *earlier: tuple[str, str], subject: str = "") -> dict[s
     return {"subject": subject, "messages": [*messages, {"author": "customer", "text": text}]}
 
 
+class KnownQuestions:
+    """Finds what it is told to, search after search."""
+
+    def __init__(self, *searches: Findings) -> None:
+        self._searches = list(searches)
+
+    async def search(self, _query: str, /) -> Findings:
+        return self._searches.pop(0)
+
+
 async def answered(
-    text: str, passages: dict[str, Passage], *, channel: str = "WEB_FORM", earlier: tuple[Message, ...] = ()
+    text: str,
+    passages: dict[str, Passage],
+    *,
+    channel: str = "WEB_FORM",
+    earlier: tuple[Message, ...] = (),
+    instead: KnownQuestions | None = None,
 ) -> tuple[Case, QuickDesk, QuickKnowledge]:
     case, desk, knowledge = quick_case(POLICY, passages, [text], channel=channel, verified=False, earlier=earlier)
+    case.knowledge = instead or knowledge
     words = instructions(categories=case.limits.categories, words_max=case.limits.reply_words_max)
     models = Models([(NAME, LocalRulesModel(Thresholds()))], call_seconds=10)
     await Thinker(models, Budget(10, 10.0), runs_max=1, instructions=words).think(case)
@@ -104,6 +122,35 @@ async def test_a_question_about_what_no_passage_names_goes_to_a_person(text: str
     [ended] = desk.endings
     assert isinstance(ended, Escalation)
     assert "names what no passage names" in ended.summary
+
+
+def known(similarity: float, open_similarity: float, documented: float) -> Findings:
+    passage = replace(INVITE, score=0.95, question_similarity=similarity)
+    return Findings((passage,), documented, open_similarity)
+
+
+async def test_a_name_that_no_passage_has_is_passed_over_where_the_passage_is_nearly_certain() -> None:
+    text = "My dog Bella walks over the keys: how long is an invitation valid?"
+    _, desk, _ = await answered(text, {}, instead=KnownQuestions(known(0.97, 0.3, 0.999)))
+    assert said(desk) == "An invitation is valid for 7 days."
+    doubtful = known(0.62, 0.65, 0.3)
+    case, desk, _ = await answered(text, {}, instead=KnownQuestions(doubtful, doubtful))
+    assert case.progress.reason is Reason.NO_ANSWER_FOUND
+
+
+async def test_what_is_nearest_to_an_open_question_goes_to_a_person_however_well_it_fits() -> None:
+    text = "Is an invitation valid for two people?"
+    near_open = known(0.7, 0.97, 0.01)
+    case, _, _ = await answered(text, {}, instead=KnownQuestions(near_open, near_open))
+    assert case.progress.reason is Reason.NO_ANSWER_FOUND
+
+
+async def test_what_stood_out_at_once_is_not_made_doubtful_by_the_search_for_the_rest() -> None:
+    text = "How long is an invitation valid, and who paints your office walls?"
+    rest = Findings((replace(EXPORT, score=0.94), replace(OTHER, score=0.93)), 0.001, 0.99)
+    _, desk, _ = await answered(text, {}, instead=KnownQuestions(known(0.75, 0.6, 0.8), rest))
+    assert "An invitation is valid for 7 days." in said(desk)
+    assert "I found no reliable answer to the rest" in said(desk)
 
 
 async def test_a_doubtful_answer_goes_to_a_person_as_a_draft() -> None:
