@@ -167,7 +167,7 @@ select
     array(
         select lexeme
         from unnest(question.lexemes) as lexeme
-        where lexeme = any(said.lexemes) or lexeme = any(known.lexemes)
+        where lexeme = any(said.lexemes) or lexeme = any(asking.lexemes)
     ) as shared,
     question.lexemes as asked,
     question.revision
@@ -175,11 +175,18 @@ from candidates
 join passages on passages.passage_id = candidates.passage_id
 join embeddings on embeddings.passage_id = passages.passage_id and embeddings.model = 'all-minilm-l6-v2'
 cross join question
+-- Apart, so that no distance is computed once for each lexeme.
 cross join lateral (
-    select min(phrasings.embedding <=> $1) as distance, array_agg(lexeme) as lexemes
-    from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
+    select min(phrasings.embedding <=> $1) as distance
+    from phrasings
     where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2' and phrasings.answered
 ) as known
+cross join lateral (
+    select array_agg(lexeme) as lexemes
+    from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
+    where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2' and phrasings.answered
+        and lexeme = any(question.lexemes)
+) as asking
 cross join lateral (select tsvector_to_array(passages.lexemes) as lexemes) as said;
 
 -- name: find_known_all_minilm_l6_v2
