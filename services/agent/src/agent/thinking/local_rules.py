@@ -78,7 +78,7 @@ class LocalRulesModel(TurnModel):
         """One call of one tool: the next step of the work that the items show."""
         seen, calls = _read(turn.items)
         left_open = NOTHING_READ.left_open
-        if self._meaning is not None and seen.searches():
+        if self._meaning is not None and Tool.SEARCH_KNOWLEDGE_BASE in seen.results:
             left_open = (await self._meaning.read(unanswered(seen.document))).left_open
         name, arguments = self._next_step(seen, turn.tools, left_open)
         call = ResponseFunctionToolCall(
