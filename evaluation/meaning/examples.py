@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agent.model import Reason
 from agent.thinking.meaning import READ
-from agent.thinking.own_words import own_words
+from agent.thinking.own_words import own_text
 from evaluation import labels
 from evaluation.questions import more_questions
 
@@ -34,7 +34,7 @@ class Example:
     @property
     def said(self) -> str:
         """The whole of it, as the agent reads it."""
-        return "\n".join(own for text in self.texts if (own := own_words(text).strip()))
+        return own_text(self.texts)
 
 
 def trained_on() -> list[Example]:

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # pu
 
 from agent.errors import MeaningNotInstalled
 from agent.model import Reason
-from agent.thinking.own_words import own_words
+from agent.thinking.own_words import own_text
 from agent.thinking.sentences import sentences
 from agent.thinking.words import language
 from meshkit.minilm import MiniLm, find_weights
@@ -86,7 +86,7 @@ class Meaning:
 
         Quoted mail and signatures are left out. The surest piece counts, for `closes` the one that is least sure.
         """
-        said = "\n".join(own for text in texts if (own := own_words(text).strip()))
+        said = own_text(texts)
         if not said or language(said) != _LANGUAGE:
             return NOTHING_READ
         if (known := self._remembered.get(said)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from agent.thinking.words import normalised
@@ -61,6 +62,11 @@ _NO_LETTERS: Final = re.compile(r"[ .\-_]")
 _REPEATED: Final = re.compile(r"([a-z])\1{2,}")
 _SPACE: Final = re.compile(r"\s+")
 _SPACE_IN_LINE: Final = re.compile(r"[^\S\n]+")
+
+
+def own_text(texts: Iterable[str]) -> str:
+    """What somebody wrote in several texts, one below the other, without those that are all quoted or empty."""
+    return "\n".join(own for text in texts if (own := own_words(text).strip()))
 
 
 def own_words(text: str) -> str:
