@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.ranking.documented import documented
+from knowledge.model import Neighbour, Question
+from knowledge.ranking.documented import documented, nearest
+from meshkit.ids import uuid7
 
 COSINES = st.lists(st.floats(-1, 1), max_size=10)
 
@@ -30,3 +32,20 @@ def test_one_sort_alone_decides_and_none_says_nothing() -> None:
 def test_it_is_a_share_and_the_other_sort_has_the_rest(answered: list[float], left_open: list[float]) -> None:
     assert 0 <= documented(answered, left_open) <= 1
     assert documented(answered, left_open) + documented(left_open, answered) == pytest.approx(1)
+
+
+def test_the_ten_nearest_of_either_sort_count_each_text_once() -> None:
+    neighbours = [
+        Neighbour(uuid7(), Question(f"{sort} {number}", sort), 1 - number / 20)
+        for sort, count in ((True, 12), (False, 3))
+        for number in range(count)
+        for _ in range(2)
+    ]
+    answered, left_open = nearest(reversed(neighbours))
+    assert answered == [1 - number / 20 for number in range(10)]
+    assert left_open == [1 - number / 20 for number in range(3)]
+
+
+def test_a_text_beside_several_passages_is_as_near_as_the_nearest_of_its_vectors() -> None:
+    question = Question("a blimp?", True)
+    assert nearest([Neighbour(uuid7(), question, cosine) for cosine in (0.3, 0.7, 0.5)]) == ([0.7], [])

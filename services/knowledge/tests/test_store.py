@@ -51,14 +51,14 @@ async def test_every_query_fits_the_schema(connection: Connection) -> None:
 async def test_a_passage_with_all_words_is_a_candidate_however_far_its_vector(connection: Connection) -> None:
     near = await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
     (far,) = await publish_beside(connection, "The zeppelin is repaired with nylon")
-    found = await store.find_candidates(connection, MODEL, "repair a zeppelin", direction(0))
+    found = await store.find_candidates(connection, MODEL, "repair a zeppelin", direction(0), [])
     by_id = {candidate.passage_id: candidate for candidate in found.found}
     assert far in by_id
     assert by_id[far].cosine == pytest.approx(0)
     assert by_id[far].shared == {"repair", "zeppelin"}
     assert found.asked == {"repair", "zeppelin"}
     assert len(by_id.keys() & set(near)) == 40
-    other = await store.find_candidates(connection, MODEL, "repair a submarine", direction(0))
+    other = await store.find_candidates(connection, MODEL, "repair a submarine", direction(0), [])
     assert far not in {candidate.passage_id for candidate in other.found}
 
 
@@ -74,7 +74,7 @@ async def test_only_the_newest_version_is_found_and_older_ones_are_kept(connecti
     (old,) = await publish(connection, 1, ["The zeppelin flies"], axis=0)
     (new,) = await publish(connection, 2, ["The balloon flies"], axis=0)
     for question in ("zeppelin", "flies"):
-        found = await store.find_candidates(connection, MODEL, question, direction(0))
+        found = await store.find_candidates(connection, MODEL, question, direction(0), [])
         assert [candidate.passage_id for candidate in found.found] == [new]
     kept = await store.get_passage(connection, PassageName("guide", 1, 1))
     assert kept is not None
@@ -89,20 +89,18 @@ async def test_the_nearest_are_found_by_the_index_of_the_model(connection: Conne
     await connection.execute("set local enable_seqscan = off")
     await connection.execute("set local enable_sort = off")
     query = QUERIES.find_candidates_all_minilm_l6_v2
-    plan = await connection.fetch(f"explain {query}", direction(0), "kites")
+    plan = await connection.fetch(f"explain {query}", direction(0), "kites", [])
     assert "embeddings_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
-    found = await store.find_candidates(connection, MODEL, "nothing of it", direction(0))
+    found = await store.find_candidates(connection, MODEL, "nothing of it", direction(0), [])
     assert len(found.found) == 40
 
 
 async def test_without_articles_nothing_is_found(connection: Connection) -> None:
-    found = await store.find_candidates(connection, MODEL, "kites", direction(0))
+    found = await store.find_candidates(connection, MODEL, "kites", direction(0), [])
     assert (found.found, found.revision) == ((), 0)
 
 
-async def test_a_passage_that_is_asked_for_in_these_words_is_a_candidate_however_far_its_text(
-    connection: Connection,
-) -> None:
+async def test_a_passage_that_is_asked_for_is_a_candidate_however_far_its_text(connection: Connection) -> None:
     await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
     (far,) = await publish_beside(connection, "The zeppelin is repaired with nylon")
     questions = [
@@ -110,7 +108,7 @@ async def test_a_passage_that_is_asked_for_in_these_words_is_a_candidate_however
         (far, 2, Question("gas bag", True), direction(0)),
     ]
     await store.put_phrasings(connection, MODEL, [far], questions)
-    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
+    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0), [far])
     by_id = {candidate.passage_id: candidate for candidate in found.found}
     assert by_id[far].asked_cosine == pytest.approx(1)
     assert by_id[far].cosine == pytest.approx(0)
@@ -118,22 +116,30 @@ async def test_a_passage_that_is_asked_for_in_these_words_is_a_candidate_however
     assert {candidate.asked_cosine for candidate in found.found if candidate.passage_id != far} == {None}
 
 
-async def test_an_open_question_leads_to_no_passage_and_lends_it_no_word(connection: Connection) -> None:
-    await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
-    (far,) = await publish_beside(connection, "The zeppelin is repaired with nylon")
-    await store.put_phrasings(connection, MODEL, [far], [(far, 1, Question("gas blimp", False), direction(0))])
-    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
-    assert far not in {candidate.passage_id for candidate in found.found}
-    found = await store.find_candidates(connection, MODEL, "zeppelin", direction(0))
-    (beside,) = (candidate for candidate in found.found if candidate.passage_id == far)
-    assert beside.asked_cosine is None
-    assert beside.shared == {"zeppelin"}
-    await store.put_phrasings(connection, MODEL, [far], [(far, 1, Question("gas blimp", True), direction(0))])
-    found = await store.find_candidates(connection, MODEL, "my blimp is torn", direction(0))
-    assert far in {candidate.passage_id for candidate in found.found}
+async def test_an_open_question_lends_its_passage_no_word_and_no_nearness(connection: Connection) -> None:
+    (passage,) = await publish(connection, 1, ["The zeppelin is repaired with nylon"], axis=0)
+    for answered, words, cosine in ((False, set(), None), (True, {"blimp"}, pytest.approx(1))):
+        question = Question("gas blimp", answered)
+        await store.put_phrasings(connection, MODEL, [passage], [(passage, 1, question, direction(0))])
+        (found,) = (await store.find_candidates(connection, MODEL, "my blimp", direction(0), [])).found
+        assert found.shared == words
+        assert found.asked_cosine == cosine
+    await store.put_phrasings(connection, MODEL, [passage], [])
+    (found,) = (await store.find_candidates(connection, MODEL, "my blimp", direction(0), [])).found
+    assert found.shared == frozenset()
+    assert found.asked_cosine is None
 
 
-async def test_the_ten_nearest_questions_of_either_sort_are_known_each_text_once(connection: Connection) -> None:
+@pytest.mark.parametrize("word", ["planwright.com/it's", "C:\\temp\\new", "o'neil", "a&b|!c", "x:*", "''", "\\"])
+async def test_a_word_of_signs_that_queries_are_made_of_is_a_word(connection: Connection, word: str) -> None:
+    await publish(connection, 1, [f"a kite at {word} there"], axis=0)
+    found = await store.find_candidates(connection, MODEL, f"the kite of {word}", direction(0), [])
+    (candidate,) = found.found
+    assert candidate.shared == found.asked
+    assert "kite" in found.asked
+
+
+async def test_the_nearest_questions_of_either_sort_are_known_with_their_passages(connection: Connection) -> None:
     passages = await publish(connection, 1, ["one piece", "another"], axis=0)
     phrasings: list[store.Phrasing] = []
     for sort, count in ((True, 12), (False, 3)):
@@ -142,14 +148,21 @@ async def test_the_ten_nearest_questions_of_either_sort_are_known_each_text_once
             question = Question(f"{sort} {number}", sort)
             phrasings += [(passage, len(phrasings) + 1, question, vector) for passage in passages]
     await store.put_phrasings(connection, MODEL, passages, phrasings)
-    answered, left_open = await store.find_known(connection, MODEL, direction(0))
-    assert answered == pytest.approx([np.cos(number / 12) for number in range(10)], abs=1e-4)
-    assert left_open == pytest.approx([np.cos(number / 12) for number in range(3)], abs=1e-4)
+    known = await store.find_known(connection, MODEL, direction(0))
+    for sort, count in ((True, 12), (False, 3)):
+        for passage in passages:
+            cosines = {
+                each.question.text: each.cosine
+                for each in known
+                if (each.passage_id, each.question.answered) == (passage, sort)
+            }
+            expected = {f"{sort} {number}": pytest.approx(np.cos(number / 12), abs=1e-4) for number in range(count)}
+            assert cosines == expected
 
 
 async def test_without_known_questions_none_is_near(connection: Connection) -> None:
     await publish(connection, 1, ["text"], axis=0)
-    assert await store.find_known(connection, MODEL, direction(0)) == ([], [])
+    assert await store.find_known(connection, MODEL, direction(0)) == []
 
 
 async def test_more_questions_are_written_than_go_in_one_statement(connection: Connection) -> None:
@@ -167,8 +180,6 @@ async def test_questions_of_either_sort_are_found_by_its_own_index(connection: C
     plan = await connection.fetch(f"explain {QUERIES.find_known_all_minilm_l6_v2}", direction(0))
     for sort in ("answered", "open"):
         assert f"phrasings_{sort}_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
-    plan = await connection.fetch(f"explain {QUERIES.find_candidates_all_minilm_l6_v2}", direction(0), "kites")
-    assert "phrasings_answered_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
 
 
 async def test_questions_from_before_open_ones_were_known_are_answered(dsn: str) -> None:
@@ -192,4 +203,24 @@ async def test_questions_from_before_open_ones_were_known_are_answered(dsn: str)
         await connection.execute(script)
         (known,) = await store.list_phrasings(connection, "guide", MODEL)
         assert known.questions == [Question("how?", True)]
+    await database.close()
+
+
+async def test_questions_from_before_their_words_were_kept_lend_them(dsn: str) -> None:
+    """The migration, run over rows of the schema before it."""
+    script = (files("knowledge") / "migrations" / "0004_words_of_questions.sql").read_text()
+    database = Database(dsn, vectors=True)
+    await database.open()
+    async with database.transaction() as connection:
+        asked, unasked = await publish(connection, 1, ["text", "another"], axis=0)
+        questions = [
+            (asked, 1, Question("a blimp?", True), direction(0)),
+            (asked, 2, Question("a torn zeppelin?", True), direction(0)),
+            (asked, 3, Question("a balloon?", False), direction(0)),
+        ]
+        await store.put_phrasings(connection, MODEL, [asked, unasked], questions)
+        await connection.execute("alter table embeddings drop column question_lexemes")
+        await connection.execute(script)
+        found = await store.find_candidates(connection, MODEL, "torn blimp balloon", direction(0), [])
+        assert {each.passage_id: each.shared for each in found.found} == {asked: {"torn", "blimp"}, unasked: set()}
     await database.close()

@@ -113,6 +113,15 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A known question near the one that is asked: how near (a cosine), and the passage it stands beside."""
+
+    passage_id: uuid.UUID
+    question: Question
+    cosine: float
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A passage that may answer: the cosine of its vector to the question's, and the question's lexemes it has.
 

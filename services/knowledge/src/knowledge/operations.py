@@ -11,7 +11,7 @@ from knowledge.errors import ArticleNotFound, PassageNotFound, PublishContended
 from knowledge.model import Article, Document, Findings, Match, Passage, PassageName, Question, Section
 from knowledge.ranking import context, search
 from knowledge.ranking.correct import Corrector
-from knowledge.ranking.documented import documented
+from knowledge.ranking.documented import documented, nearest
 from knowledge.ranking.embed import Embedder
 from knowledge.wire import passage_to_name
 from meshkit.clock import Clock
@@ -189,12 +189,16 @@ class Operations:
         question = lexicon.corrector.mend(query)
         vector = await self._embedder.embed_question(question)
         async with self._database.connection() as connection:
-            candidates = await store.find_candidates(connection, self._embedder.model, question, vector)
-            answered, left_open = await store.find_known(connection, self._embedder.model, vector)
+            neighbours = await store.find_known(connection, self._embedder.model, vector)
+            asked_for = {each.passage_id for each in neighbours if each.question.answered}
+            candidates = await store.find_candidates(
+                connection, self._embedder.model, question, vector, list(asked_for)
+            )
             best = search.rank(candidates, lexicon.frequencies, limit)
             passages = await store.get_passages(connection, [passage_id for passage_id, _ in best])
         asked = {each.passage_id: each.asked_cosine or 0.0 for each in candidates.found}
         matches = tuple(Match(passages[passage_id], score, asked[passage_id]) for passage_id, score in best)
+        answered, left_open = nearest(neighbours)
         known = documented(answered, left_open)
         return Findings(question, matches, known, max(left_open, default=0.0)), candidates.revision
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from asyncpg import Record
 
-from knowledge.model import Article, Candidate, Candidates, Passage, PassageName, Question, Section, Vector
+from knowledge.model import Article, Candidate, Candidates, Neighbour, Passage, PassageName, Question, Section, Vector
 from meshkit import sql
 from meshkit.database import Connection
 
@@ -124,12 +124,21 @@ async def put_phrasings(
     rows = [(passage, model, number, each.text, each.answered, vector) for passage, number, each, vector in phrasings]
     for start in range(0, len(rows), _ROWS_MAX):
         await connection.executemany(QUERIES.add_phrasing, rows[start : start + _ROWS_MAX])
+    await connection.execute(QUERIES.put_question_lexemes, passages, model)
 
 
-async def find_candidates(connection: Connection, model: str, question: str, vector: Vector) -> Candidates:
-    """Returns the passages that may answer the question, in no order."""
+async def find_known(connection: Connection, model: str, vector: Vector) -> list[Neighbour]:
+    """Returns the known questions nearest to this one, up to 40 of either sort, each with its passage."""
+    rows = await connection.fetch(QUERIES[f"find_known_{model.replace('-', '_')}"], vector)
+    return [Neighbour(row["passage_id"], Question(row["text"], row["answered"]), row["cosine"]) for row in rows]
+
+
+async def find_candidates(
+    connection: Connection, model: str, question: str, vector: Vector, asked_for: Sequence[uuid.UUID]
+) -> Candidates:
+    """Returns the passages that may answer the question, `asked_for` among them, in no order."""
     query = QUERIES[f"find_candidates_{model.replace('-', '_')}"]
-    rows = await connection.fetch(query, vector, question)
+    rows = await connection.fetch(query, vector, question, asked_for)
     if not rows:
         return Candidates(frozenset(), (), await get_revision(connection))
     return Candidates(
@@ -139,13 +148,6 @@ async def find_candidates(connection: Connection, model: str, question: str, vec
         ),
         revision=rows[0]["revision"],
     )
-
-
-async def find_known(connection: Connection, model: str, vector: Vector) -> tuple[list[float], list[float]]:
-    """Returns the cosines of a question to the answered and to the open ones nearest to it, at most ten of each."""
-    rows = await connection.fetch(QUERIES[f"find_known_{model.replace('-', '_')}"], vector)
-    answered = [row["cosine"] for row in rows if row["answered"]]
-    return answered, [row["cosine"] for row in rows if not row["answered"]]
 
 
 async def get_revision(connection: Connection) -> int:

@@ -113,6 +113,16 @@ where passage_id = any($1::uuid[]) and model = $2;
 insert into phrasings (passage_id, model, number, text, answered, embedding)
 values ($1, $2, $3, $4, $5, $6);
 
+-- name: put_question_lexemes
+-- All words of the questions that each of these passages answers, as they stand in phrasings now.
+update embeddings
+set question_lexemes = array_to_tsvector(array(
+    select distinct lexeme
+    from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
+    where phrasings.passage_id = embeddings.passage_id and phrasings.model = embeddings.model and phrasings.answered
+))
+where embeddings.passage_id = any($1::uuid[]) and embeddings.model = $2;
+
 -- name: get_embedded
 -- Of which texts does this model have vectors, for one version's passages?
 select embeddings.passage_id, embeddings.sha256
@@ -120,28 +130,45 @@ from embeddings
 join passages using (passage_id)
 where passages.article = $1 and passages.version = $2 and embeddings.model = $3;
 
+-- name: find_known_all_minilm_l6_v2
+-- Which questions of either sort, answered and open, are nearest to this one, and beside which passage do they stand? A
+-- section of several passages has its questions as often. The model is spelt out because only a literal matches the
+-- partial indexes; 40 is what one scan of such an index yields (hnsw.ef_search).
+(
+    select passage_id, text, true as answered, 1 - (embedding <=> $1) as cosine
+    from phrasings
+    where model = 'all-minilm-l6-v2' and answered
+    order by embedding <=> $1
+    limit 40
+)
+union all
+(
+    select passage_id, text, false, 1 - (embedding <=> $1)
+    from phrasings
+    where model = 'all-minilm-l6-v2' and not answered
+    order by embedding <=> $1
+    limit 40
+);
+
 -- name: find_candidates_all_minilm_l6_v2
--- Which passages may answer the question: those nearest by vector, those asked for in nearly these words, and those with
--- all of its words? With the lexemes of the question, which of them each passage and its questions have, and the state
--- of the articles they come from. The model is spelt out because only a literal matches the partial index; 40 is what
--- one scan of that index yields (hnsw.ef_search).
+-- Which passages may answer the question: those nearest by vector, those with all of its words, and those that are given
+-- ($3), which are asked for in nearly these words? With the lexemes of the question, which of them each passage and its
+-- questions have, and the state of the articles they come from. As above, the model is spelt out, and 40 is one scan.
 with question as materialized (
     select
         plainto_tsquery('english', $2) as all_words,
         tsvector_to_array(to_tsvector('english', $2)) as lexemes,
         (select coalesce(sum(articles.version), 0) from articles) as revision
 ),
+terms as materialized (
+    -- Quoted as a tsquery wants it: a lexeme may be an address or a path.
+    select lexeme, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery as term
+    from question, unnest(question.lexemes) as lexeme
+),
 near as materialized (
     select passage_id
     from embeddings
     where model = 'all-minilm-l6-v2'
-    order by embedding <=> $1
-    limit 40
-),
-asked as materialized (
-    select passage_id
-    from phrasings
-    where model = 'all-minilm-l6-v2' and answered
     order by embedding <=> $1
     limit 40
 ),
@@ -156,7 +183,7 @@ worded as materialized (
 candidates as (
     select passage_id from near
     union
-    select passage_id from asked
+    select unnest($3::uuid[])
     union
     select passage_id from worded
 )
@@ -166,8 +193,8 @@ select
     1 - known.distance as asked_cosine,
     array(
         select lexeme
-        from unnest(question.lexemes) as lexeme
-        where lexeme = any(said.lexemes) or lexeme = any(asking.lexemes)
+        from terms
+        where passages.lexemes @@ term or embeddings.question_lexemes @@ term
     ) as shared,
     question.lexemes as asked,
     question.revision
@@ -175,40 +202,11 @@ from candidates
 join passages on passages.passage_id = candidates.passage_id
 join embeddings on embeddings.passage_id = passages.passage_id and embeddings.model = 'all-minilm-l6-v2'
 cross join question
--- Apart, so that no distance is computed once for each lexeme.
 cross join lateral (
     select min(phrasings.embedding <=> $1) as distance
     from phrasings
     where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2' and phrasings.answered
-) as known
-cross join lateral (
-    select array_agg(lexeme) as lexemes
-    from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
-    where phrasings.passage_id = candidates.passage_id and phrasings.model = 'all-minilm-l6-v2' and phrasings.answered
-        and lexeme = any(question.lexemes)
-) as asking
-cross join lateral (select tsvector_to_array(passages.lexemes) as lexemes) as said;
-
--- name: find_known_all_minilm_l6_v2
--- Which questions of either sort, answered and open, are nearest to this one, and how near? Ten of each, every text
--- once: a section of several passages has its questions as often. As above, 40 is what one scan of an index yields.
-with answered as materialized (
-    select text, embedding <=> $1 as distance
-    from phrasings
-    where model = 'all-minilm-l6-v2' and answered
-    order by embedding <=> $1
-    limit 40
-),
-left_open as materialized (
-    select text, embedding <=> $1 as distance
-    from phrasings
-    where model = 'all-minilm-l6-v2' and not answered
-    order by embedding <=> $1
-    limit 40
-)
-(select true as answered, 1 - min(distance) as cosine from answered group by text order by min(distance) limit 10)
-union all
-(select false, 1 - min(distance) from left_open group by text order by min(distance) limit 10);
+) as known;
 
 -- name: get_revision
 -- Has any article changed? It grows with each version published.

@@ -3,9 +3,24 @@
 import math
 from collections.abc import Iterable
 
-# How much nearer a neighbour has to be to count e times as much. Chosen with the ten nearest of either sort: see
-# docs/decisions/0015.
+from knowledge.model import Neighbour
+
+# How much nearer a neighbour has to be to count e times as much, and how many of either sort count: chosen together,
+# see docs/decisions/0015.
 _COSINE_STEP = 0.05
+_NEAREST = 10
+
+
+def nearest(neighbours: Iterable[Neighbour]) -> tuple[list[float], list[float]]:
+    """Returns the cosines of the ten nearest answered questions and of the ten nearest open ones, nearest first.
+
+    A question that stands beside several passages counts once.
+    """
+    by_sort: dict[bool, dict[str, float]] = {True: {}, False: {}}
+    for each in sorted(neighbours, key=lambda neighbour: -neighbour.cosine):
+        by_sort[each.question.answered].setdefault(each.question.text, each.cosine)
+    answered, left_open = (list(by_sort[sort].values())[:_NEAREST] for sort in (True, False))
+    return answered, left_open
 
 
 def documented(answered: Iterable[float], left_open: Iterable[float]) -> float:
