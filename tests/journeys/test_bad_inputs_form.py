@@ -203,7 +203,7 @@ def test_10_mb_of_json_are_refused_unread(customer: Customer, mesh: Mesh, email:
     form = customer.form("x" * 10_000_000, email=email, subject="s")
     refused = refusal(customer.http.post(FORM, json=form))
     assert (refused.told, refused.domain) == ((413, "REQUEST_TOO_LARGE"), "gateway.fte")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert left_by(mesh, email) == 0
 
 

@@ -46,10 +46,10 @@ def test_a_burst_is_one_question_with_one_answer(phones: Phones, staff: Staff) -
 def test_the_same_webhook_a_thousand_times_at_once_is_one_row_and_one_reply(phones: Phones, staff: Staff) -> None:
     number = some_number()
     told = phones.write(number, ANSWERED, times=1000)
-    # On a busy machine Twilio's patience may end before some are answered: it would repeat those.
+    # On a busy machine Twilio's patience, or the gateway's, may end before some are answered: those would be repeated.
     assert "200" in told["statuses"]
-    assert set(told["statuses"]) <= {"200", "none"}
-    found(lambda: phones.sent_to(number))
+    assert set(told["statuses"]) <= {"200", "503", "504", "none"}
+    found(lambda: phones.sent_to(number), within_seconds=60)
     heard = staff.get("inboundMessages", channel="CHANNEL_WHATSAPP", pageSize=200)["inboundMessages"]
     assert [message["providerMessageId"] for message in heard].count(told["sid"]) == 1
     ticket = ticket_of(staff, number)

@@ -172,9 +172,9 @@ async def test_a_caller_in_a_hurry_is_answered_with_what_was_judged_until_then(
     neighbours.desk.reads_max = 10
     request = DryRunPolicyRequest(content=policy_with("2027-1", "wombat"))
     began = time.monotonic()
-    answer = await staff.DryRunPolicy(request, timeout=2.0)
+    answer = await staff.DryRunPolicy(request, timeout=3.0)
     assert 1 <= answer.judged <= 10
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 3.0
     neighbours.desk.reads_max = 0
     failure = await refused(staff.DryRunPolicy(request, timeout=1.0))
     assert failure.code == grpc.StatusCode.DEADLINE_EXCEEDED

@@ -81,7 +81,8 @@ async def make_models(openai_simulator: Control) -> AsyncIterator[MakeModels]:
                 "openai_base_url": openai_simulator.url,
                 "openai_api_key": "sk-a-key-of-the-tests",
                 "openai_model": PRIMARY,
-                "openai_seconds": 0.5,
+                # What a busy machine needs; a test of an endpoint that hangs has less patience.
+                "openai_seconds": 20.0,
                 "model_prices": PRICES,
             }
             | overrides,
@@ -165,7 +166,7 @@ async def test_an_endpoint_that_asks_for_a_long_wait_is_not_waited_for(
     began = time.monotonic()
     run = await answered(neighbours, make_models())
     assert (run.ending, run.model) == (Ending.REPLIED, NAME)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert openai_simulator.asked() == 1
 
 
@@ -173,7 +174,7 @@ async def test_an_endpoint_that_hangs_costs_one_answers_time_and_the_local_model
     neighbours: Neighbours, make_models: MakeModels, openai_simulator: Control
 ) -> None:
     openai_simulator.post("/faults", {"kind": "latency", "seconds": 30, "times": 0})
-    run = await answered(neighbours, make_models())
+    run = await answered(neighbours, make_models(openai_seconds=0.5))
     assert (run.ending, run.model) == (Ending.REPLIED, NAME)
     assert openai_simulator.asked() == 1
 
@@ -181,11 +182,11 @@ async def test_an_endpoint_that_hangs_costs_one_answers_time_and_the_local_model
 async def test_an_endpoint_that_is_slow_at_each_turn_is_ended_by_the_runs_time(
     neighbours: Neighbours, make_models: MakeModels, openai_simulator: Control
 ) -> None:
-    openai_simulator.post("/faults", {"kind": "latency", "seconds": 0.4, "times": 0})
+    openai_simulator.post("/faults", {"kind": "latency", "seconds": 1.2, "times": 0})
     began = time.monotonic()
-    run = await answered(neighbours, make_models(openai_seconds=5.0), Budget(turns=10, seconds=0.6))
+    run = await answered(neighbours, make_models(), Budget(turns=10, seconds=2.0))
     assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.AGENT_FAILED)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert run.steps[-1].outcome is Outcome.OK
     assert "OUT_OF_TIME" in {step.facts.get("error") for step in run.steps}
     assert run.usages[PRIMARY].requests == 1
@@ -229,7 +230,7 @@ async def test_whatever_a_model_does_there_is_one_ending_and_it_is_sound(
     neighbours: Neighbours, make_models: MakeModels, openai_simulator: Control, behaviour: str
 ) -> None:
     openai_simulator.behave(behaviour)
-    run = await answered(neighbours, make_models(openai_seconds=5.0))
+    run = await answered(neighbours, make_models())
     assert run.ending in (Ending.REPLIED, Ending.ESCALATED)
     [told] = [told for told in neighbours.desk.told if told.method in ("CreateMessage", "EscalateTicket")]
     said = told.request.text if told.method == "CreateMessage" else told.request.message
@@ -248,7 +249,7 @@ async def test_an_endpoint_that_fails_in_run_after_run_is_left_alone_until_it_is
         assert (await answers.answer(neighbours.desk.file(QUESTION))).model == NAME
     assert openai_simulator.asked() == 2
     openai_simulator.http.delete("/faults")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (await answers.answer(neighbours.desk.file(QUESTION))).model == NAME:
         assert time.monotonic() < deadline
 

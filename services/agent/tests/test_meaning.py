@@ -49,6 +49,58 @@ def test_a_pattern_counts_by_itself_where_no_meaning_was_read() -> None:
     assert found("a refund please", None) == ["refund"]
 
 
+BESIDE = rules.parse(
+    """
+version = "1"
+beside_min = 0.7
+[[rules]]
+name = "legal"
+reason = "LEGAL"
+priority = "HIGH"
+patterns.en = ["court"]
+[[rules]]
+name = "refund"
+reason = "REFUND_REQUEST"
+priority = "HIGH"
+patterns.en = ["refund"]
+[[rules]]
+name = "profanity"
+reason = "PROFANITY"
+priority = "HIGH"
+patterns.en = ["damn"]
+[[rules]]
+name = "mood"
+reason = "NEGATIVE_SENTIMENT"
+priority = "HIGH"
+sentiment_below = 1.0
+"""
+    + WORDS,
+    "a policy",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "legal", "refund", "met"),
+    [
+        ("a refund, or we meet in court", 0.69, 0.7, ["refund", "mood"]),
+        ("a refund, or we meet in court", 0.7, 0.7, ["legal", "refund", "mood"]),
+        # Where nothing is sure, all that may be is told.
+        ("a refund, or we meet in court", 0.69, 0.69, ["legal", "refund", "mood"]),
+        # A word is what it is.
+        ("a damn refund", 0.0, 0.69, ["profanity", "mood"]),
+        # Whoever is angry has a reason: a mood makes none doubtful.
+        ("a refund", 0.0, 0.5, ["refund", "mood"]),
+        ("a damn refund in court", None, None, ["legal", "refund", "profanity", "mood"]),
+    ],
+)
+def test_beside_a_sure_reason_another_one_has_to_be_sure(
+    text: str, legal: float | None, refund: float | None, met: list[str]
+) -> None:
+    meaning = {Reason.LEGAL: legal, Reason.REFUND_REQUEST: refund}
+    read = {reason: sure for reason, sure in meaning.items() if sure is not None}
+    assert [finding.rule for finding in BESIDE.findings([text], read)] == met
+
+
 def test_a_bound_of_meaning_for_a_reason_that_nobody_reads_is_refused_by_name() -> None:
     text = POLICY.content.replace('reason = "REFUND_REQUEST"', 'reason = "PROFANITY"')
     with pytest.raises(PolicyError, match=r"rule refund: no meaning is read for PROFANITY; .* LEGAL, REFUND_REQUEST"):

@@ -185,9 +185,9 @@ def test_the_subject_is_judged_like_the_message() -> None:
 
 def test_ten_thousand_characters_are_judged_in_a_moment() -> None:
     for text in ("your a lawyer " * 700, "f" * 10_000, "!" * 10_000, "talk to a " * 1000, "ignore " * 1400):
-        began = time.perf_counter()
+        began = time.thread_time()
         POLICY.findings([text])
-        assert time.perf_counter() - began < 0.5
+        assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize("reason", list(Reason))
@@ -285,9 +285,9 @@ def test_a_pattern_that_no_linear_engine_runs_or_that_fits_anything_is_refused(p
 
 def test_a_hostile_pattern_takes_no_longer_for_a_hostile_text() -> None:
     policy = rules.parse(rule_file(pattern="(a+)+b(a|aa)+c"), "rules")
-    began = time.perf_counter()
+    began = time.thread_time()
     assert policy.findings(["a" * 20_000]) == ()
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_two_rules_of_one_name_are_refused() -> None:

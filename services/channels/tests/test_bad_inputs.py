@@ -100,9 +100,9 @@ async def test_the_longest_message_is_taken_whole(channels: Running) -> None:
 
 async def test_cleaning_takes_time_that_grows_with_the_text_alone(channels: Running) -> None:
     # The worst that fits: combining marks, which composing has to sort.
-    began = time.perf_counter()
+    began = time.process_time()
     await (await channels.stub()).SubmitForm(form(message="a" + "\u0323\u0301" * 4_999))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 async def test_forged_identity_metadata_makes_nobody_of_the_public(channels: Running) -> None:

@@ -296,7 +296,7 @@ def test_a_zip_bomb_is_a_file_like_any_other() -> None:
     encoded = base64.encodebytes(packed.getvalue()).decode()
     part = f"Content-Type: application/zip; name=bomb.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}"
     content_type, body = multipart("mixed", f"{PLAIN}words", part)
-    began = time.perf_counter()
+    began = time.thread_time()
     found = heard(mail(content_type, body=body)).heard
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert found.attachments[0].size_bytes == len(packed.getvalue())

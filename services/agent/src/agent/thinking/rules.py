@@ -176,15 +176,27 @@ class Rule:
 
 
 class Policy:
-    """A version of the rules and the kind words. `content` is the file it was read from."""
+    """A version of the rules and the kind words. `content` is the file it was read from.
+
+    Few messages have two reasons, so what is found beside a sure one has to be sure itself: with `beside_min`, a rule
+    whose reason is meant less surely counts only where no other is met surely. A reason whose meaning is not read is
+    sure; a mood goes with any reason, and makes none doubtful.
+    """
 
     def __init__(
-        self, version: str, rules: Sequence[Rule], words: Mapping[str, Mapping[str, str]], content: str = ""
+        self,
+        version: str,
+        rules: Sequence[Rule],
+        words: Mapping[str, Mapping[str, str]],
+        content: str = "",
+        *,
+        beside_min: float = 0.0,
     ) -> None:
         self.version = version
         self.rules = tuple(rules)
         self.content = content
         self._words = words
+        self._beside_min = beside_min
 
     def judge(self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ.reasons) -> Judgement:
         """Judges what a customer said, oldest first: subject and messages, quoted mail and signatures left out.
@@ -193,14 +205,11 @@ class Policy:
         """
         said = [each for each in map(_Said, texts) if each.text.strip()]
         mood = sentiment.score("\n".join(each.text for each in said)) if said else None
-        return Judgement(
-            tuple(
-                Finding(rule.name, rule.reason, rule.priority)
-                for rule in self.rules
-                if rule.matches(said, mood, meaning)
-            ),
-            mood,
-        )
+        met = [rule for rule in self.rules if rule.matches(said, mood, meaning)]
+        sure = [rule for rule in met if meaning.get(rule.reason, 1.0) >= self._beside_min]
+        if any(not rule.sentiment_below for rule in sure):
+            met = sure
+        return Judgement(tuple(Finding(rule.name, rule.reason, rule.priority) for rule in met), mood)
 
     def findings(
         self, texts: Sequence[str], meaning: Mapping[Reason, float] = NOTHING_READ.reasons
@@ -248,6 +257,7 @@ class _PolicyEntries(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Annotated[str, Field(pattern="^[0-9A-Za-z._-]{1,40}$")]
+    beside_min: _Share = 0.0
     terms: dict[Annotated[str, Field(pattern="^[a-z][a-z_]*$", max_length=60)], _Expression] = Field({}, max_length=100)
     rules: list[_RuleEntry] = Field(min_length=1, max_length=50)
     words: dict[str, dict[str, Annotated[str, Field(min_length=1, max_length=1000)]]]
@@ -267,7 +277,8 @@ def parse(text: str, origin: str) -> Policy:
     names = [rule.name for rule in entries.rules]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise PolicyError(f"{origin}: rules named twice: {', '.join(sorted(doubled))}; give each its own name")
-    return Policy(entries.version, [_rule(rule, entries.terms, origin) for rule in entries.rules], entries.words, text)
+    every = [_rule(rule, entries.terms, origin) for rule in entries.rules]
+    return Policy(entries.version, every, entries.words, text, beside_min=entries.beside_min)
 
 
 def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
