@@ -174,6 +174,23 @@ async def test_more_questions_are_written_than_go_in_one_statement(connection: C
     assert known.questions == [question for _, _, question, _ in questions[:700]]
 
 
+async def test_many_questions_at_once_leave_the_indexes_as_they_were_and_are_found_by_them(
+    connection: Connection,
+) -> None:
+    (passage,) = await publish(connection, 1, ["text"], axis=0)
+    before = await connection.fetch(QUERIES.get_phrasing_indexes)
+    assert len(before) == 2
+    questions = [
+        (passage, number, Question(f"q {number}", number % 2 == 0), direction(number % 384))
+        for number in range(1, 1201)
+    ]
+    await store.put_phrasings(connection, MODEL, [passage], questions)
+    assert await connection.fetch(QUERIES.get_phrasing_indexes) == before
+    known = await store.find_known(connection, MODEL, direction(6))
+    nearest = {(each.question.text, each.question.answered) for each in known if each.cosine > 0.9}
+    assert nearest == {(f"q {number}", True) for number in range(6, 1201, 384)}
+
+
 async def test_questions_of_either_sort_are_found_by_its_own_index(connection: Connection) -> None:
     await connection.execute("set local enable_seqscan = off")
     await connection.execute("set local enable_sort = off")

@@ -20,9 +20,11 @@ Embedding: TypeAlias = tuple[uuid.UUID, str, Vector]
 Phrasing: TypeAlias = tuple[uuid.UUID, int, Question, Vector]
 """A question of a passage: its place among the passage's questions, from 1, and its vector."""
 
-# Questions written at a time: each finds its place in an index, a millisecond or two, and a time has but seconds
-# (DATABASE_TIMEOUT_SECONDS).
+# Questions written at a time, so that a time has an end (DATABASE_TIMEOUT_SECONDS).
 _ROWS_MAX = 500
+# From so many on it is quicker to make the indexes anew than to have each question find its place in one, which takes a
+# millisecond or two. Searches of other copies wait a second or two meanwhile.
+_ROWS_FOR_NEW_INDEXES = 1000
 
 
 class Phrased(NamedTuple):
@@ -122,8 +124,14 @@ async def put_phrasings(
     """Has these passages beside these questions, and beside no others."""
     await connection.execute(QUERIES.drop_phrasings, passages, model)
     rows = [(passage, model, number, each.text, each.answered, vector) for passage, number, each, vector in phrasings]
+    anew = len(rows) >= _ROWS_FOR_NEW_INDEXES
+    indexes = await connection.fetch(QUERIES.get_phrasing_indexes) if anew else []
+    for index in indexes:
+        await connection.execute(index["forget"])
     for start in range(0, len(rows), _ROWS_MAX):
         await connection.executemany(QUERIES.add_phrasing, rows[start : start + _ROWS_MAX])
+    for index in indexes:
+        await connection.execute(index["build"])
     await connection.execute(QUERIES.put_question_lexemes, passages, model)
 
 

@@ -113,6 +113,12 @@ where passage_id = any($1::uuid[]) and model = $2;
 insert into phrasings (passage_id, model, number, text, answered, embedding)
 values ($1, $2, $3, $4, $5, $6);
 
+-- name: get_phrasing_indexes
+-- How are the indexes of the questions' vectors dropped, and how made again?
+select format('drop index %I.%I', schemaname, indexname) as forget, indexdef as build
+from pg_indexes
+where schemaname = current_schema() and tablename = 'phrasings' and indexdef like '% USING hnsw %';
+
 -- name: put_question_lexemes
 -- All words of the questions that each of these passages answers, as they stand in phrasings now.
 update embeddings
