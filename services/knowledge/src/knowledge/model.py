@@ -16,6 +16,11 @@ Vector: TypeAlias = npt.NDArray[np.float32]
 """A vector of a model, or several, one a row. Of length 1: the dot product of two is their cosine."""
 
 
+def innermost(heading: str) -> str:
+    """The last heading of a path of headings."""
+    return heading.rsplit(" > ", 1)[-1]
+
+
 @dataclass(frozen=True)
 class Section:
     """A stretch of a document under one heading; `heading` is the path to it, outermost first, joined by ` > `."""
@@ -26,7 +31,7 @@ class Section:
     @property
     def name(self) -> str:
         """The innermost heading."""
-        return self.heading.rsplit(" > ", 1)[-1]
+        return innermost(self.heading)
 
     def embedded_text(self, left_out: Sequence[str]) -> str:
         """What its vector is made of: heading and text, without the names that tell no section from another."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from knowledge import events, store
 from knowledge.errors import ArticleNotFound, PassageNotFound, PublishContended
-from knowledge.model import Article, Document, Findings, Match, Passage, PassageName, Question, Section
+from knowledge.model import Article, Document, Findings, Match, Passage, PassageName, Question, innermost
 from knowledge.ranking import context, search
 from knowledge.ranking.correct import Corrector
 from knowledge.ranking.documented import documented, nearest
@@ -155,7 +155,7 @@ class Operations:
         model = self._embedder.model
         async with self._database.connection() as connection:
             known = await store.list_phrasings(connection, slug, model)
-        due = {passage.passage_id: asked.get(Section(passage.heading, "").name, ()) for passage in known}
+        due = {passage.passage_id: asked.get(innermost(passage.heading), ()) for passage in known}
         stale = [each.passage_id for each in known if each.questions != list(due[each.passage_id])]
         if not stale:
             return
