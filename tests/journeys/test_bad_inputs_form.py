@@ -340,7 +340,7 @@ def test_no_word_of_a_bad_form_stands_in_a_log(customer: Customer, mesh: Mesh, e
     ]
     assert not [leak for answer in answers if answer.status_code != 200 for leak in leaks(answer.text, word)]
     logs = mesh.state / "logs"
-    # The door writes its lines every ten seconds; the services' are there by then.
+    # The door writes its lines every second; the services' are there by then.
     ends = time.monotonic() + 30
     while answers[-1].headers["x-request-id"] not in (logs / "gateway.log").read_text():
         assert time.monotonic() < ends, "the door wrote no line of this call"

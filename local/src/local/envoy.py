@@ -41,6 +41,8 @@ class Gateway(Part):
                 *("--config-path", configuration),
                 *("--concurrency", "2"),
                 *("--log-level", "warn"),
+                # Its lines are on the disk a second after a request, not ten: whoever debugs is waiting for them.
+                *("--file-flush-interval-msec", "1000"),
                 # Hot restart shares memory under a number for the whole machine: a second mesh would collide with it.
                 "--disable-hot-restart",
             ],
