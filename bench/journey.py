@@ -5,8 +5,10 @@ due. It ends when the desk has committed the reply. Nothing is asked of the mesh
 PostgreSQL's own (`track_commit_timestamp`, read afterwards by the timeline's row of the reply, which is written in the
 same transaction and never changed), and generator and server read the same clock.
 
-The questions are those of `context/sample-tickets.json` that are to be answered, from every channel, as forms. Mails
-that tell of forms are switched off: of so many, Gmail's quota would let hardly any through.
+The questions are those that the documents answer of `context/sample-tickets.json` and `evaluation/more_questions.json`,
+as forms. There are more of them than the agent remembers to have read, and what knowledge remembers is switched off:
+customers do not repeat each other word for word. Mails that tell of forms are switched off, too: of so many, Gmail's
+quota would let hardly any through.
 
     python -m bench journey
 """
@@ -14,7 +16,7 @@ that tell of forms are switched off: of so many, Gmail's quota would let hardly 
 from __future__ import annotations
 
 import asyncio
-import json
+import hashlib
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from bench.arithmetic import outstanding, percentile, percentiles
 from bench.load import Answers
 from bench.profile import Profile
 from bench.requests import Forms, Question
+from evaluation.questions import more_questions, samples
 from local.mesh import Mesh
 from local.paths import CONTEXT
 
@@ -98,7 +101,8 @@ class Run:
 
 def measure() -> dict[str, Any]:
     """Latency at the steady rate, the rate that a burst is worked off at, and the highest rate that was sustained."""
-    with stage.mesh(environment={"FORM_MAILS": "false"}, postgres_settings={"track_commit_timestamp": "on"}) as mesh:
+    environment = {"FORM_MAILS": "false", "QUESTIONS_REMEMBERED": "0"}
+    with stage.mesh(environment=environment, postgres_settings={"track_commit_timestamp": "on"}) as mesh:
         _run(mesh, WARM_RATE, WARM_SECONDS)
         steady = _run(mesh, STEADY_RATE, STEADY_SECONDS)
         burst = _run(mesh, BURST_RATE, BURST_SECONDS)
@@ -126,13 +130,10 @@ def measure() -> dict[str, Any]:
 
 
 def questions() -> list[Question]:
-    """The sample tickets that the knowledge base answers."""
-    tickets = json.loads((CONTEXT / "sample-tickets.json").read_text())
-    return [
-        Question(ticket["subject"] or "A question", ticket["message"])
-        for ticket in tickets
-        if ticket["expected"]["ending"] == "reply"
-    ]
+    """Questions that the knowledge base answers, in an order that has nothing to do with what they are about."""
+    every = [*samples(CONTEXT), *more_questions()]
+    answered = [Question(each.subject or "A question", each.text) for each in every if each.ending == "reply"]
+    return sorted(answered, key=lambda question: hashlib.sha256(question.message.encode()).digest())
 
 
 def _run(mesh: Mesh, rate: float, seconds: float) -> Run:
