@@ -36,7 +36,17 @@ async def test_a_form_that_only_looks_different_is_the_same_form(channels: Runni
 
 async def test_a_thousand_at_once_with_one_key_are_one_row_and_one_answer(channels: Running) -> None:
     customer = await channels.stub()
-    answers = await asyncio.gather(*(customer.SubmitForm(form(), metadata=key("k")) for _ in range(1000)))
+
+    async def submit() -> pb.SubmitFormResponse:
+        # Who is not answered in time asks again: that is what the key is for.
+        for _ in range(5):
+            try:
+                return await customer.SubmitForm(form(), metadata=key("k"))
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        raise AssertionError("never answered in time")
+
+    answers = await asyncio.gather(*(submit() for _ in range(1000)))
     assert len({answer.reference for answer in answers}) == 1
     assert await channels.count("inbound") == len(await channels.received()) == await channels.count("submissions") == 1
 
