@@ -92,5 +92,5 @@ def some_address() -> str:
 
 
 def some_number() -> str:
-    """A number that nobody used before in this process, whose meshes hear of no other's; of a range kept for stories."""
+    """A number that nobody in this process used before, of a range kept for stories."""
     return f"+1415555{next(_NUMBERS) % 10_000:04}"

@@ -107,12 +107,11 @@ async def meshed(stream: Stream, folder: Path, **environment: str) -> AsyncItera
     async with stream.database.connection() as connection:
         await connection.execute("create table promises (key text primary key, number int not null default 1)")
     settings = stream.settings
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
     mesh = Mesh(
         stream,
         folder,
-        inherited
-        | {
+        {
+            "PATH": os.environ["PATH"],
             "DATABASE_URL": settings.database_url.get_secret_value(),
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
         }

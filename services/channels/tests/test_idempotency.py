@@ -43,7 +43,8 @@ async def test_a_thousand_at_once_with_one_key_are_one_row_and_one_answer(channe
             try:
                 return await customer.SubmitForm(form(), metadata=key("k"))
             except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
         raise AssertionError("never answered in time")
 
     answers = await asyncio.gather(*(submit() for _ in range(1000)))

@@ -97,7 +97,7 @@ async def test_a_form_reaches_kafka_and_a_reply_is_delivered_and_a_signal_ends_i
     grpc_port, metrics_port = free_ports(2)
     keys = jwks(ec.generate_private_key(ec.SECP256R1()), "channels")
     environment = {
-        **{name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE", "HOME"))},
+        "PATH": os.environ["PATH"],
         "DATABASE_URL": make_database("channels"),
         "KAFKA_BOOTSTRAP_SERVERS": kafka_broker.bootstrap_servers,
         "GRPC_PORT": str(grpc_port),
