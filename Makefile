@@ -54,7 +54,7 @@ test: test-python test-web ## all tests but the long ones, and at least 85 % of 
 
 test-python: $(INSTALLED) $(KAFKA) $(PROTOS) $(WEB) $(VECTORS) $(GRPCURL)
 	$(BIN)/coverage erase
-	$(BIN)/pytest -m "not long" -n 3 --dist loadscope --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -m "not long" -n 2 --dist loadscope --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 test-web: $(WEB_MODULES)
 	cd web-form && npm test --silent

@@ -105,7 +105,8 @@ def kafka_broker(state_folder: Path) -> Iterator[KafkaBroker]:
     try:
         yield broker
     finally:
-        broker.stop()
+        # Its files go with it: nothing has to be put in order, which takes it ten seconds.
+        broker.crash()
 
 
 @pytest.fixture(scope="session")

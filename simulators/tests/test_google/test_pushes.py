@@ -70,6 +70,7 @@ def test_a_push_has_the_documented_body(google: Google, endpoint: Endpoint) -> N
 
 def test_many_mails_stand_behind_one_push(google: Google, endpoint: Endpoint) -> None:
     watch(google)
+    endpoint.wait_for(1)
     arrived = google.control("inbound", {"from": "ada@example.com", "count": 10})
     pushes = endpoint.wait_for(2)
     assert len(pushes) == 2
@@ -131,9 +132,9 @@ def test_a_push_comes_again_until_it_is_acknowledged(google: Google, endpoint: E
 
 def test_a_push_that_nobody_takes_is_given_up(start: Callable[..., Google], endpoint: Endpoint) -> None:
     endpoint.answers += [503] * 1000
-    google = start(pushing=Pushing(endpoint.url, AUDIENCE, backoff_min_seconds=0.02, retention_seconds=0.2))
+    google = start(pushing=Pushing(endpoint.url, AUDIENCE, backoff_min_seconds=0.02, retention_seconds=2))
     google.control("push", {})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (state := google.control("state", method="GET")["pushes"])["outstanding"]:
         assert time.monotonic() < deadline
     assert state == {"acknowledged": 0, "outstanding": 0, "dropped": 1}

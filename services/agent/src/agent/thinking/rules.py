@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Annotated, Any, Final, Protocol
 
@@ -263,8 +263,9 @@ class _PolicyEntries(BaseModel):
     words: dict[str, dict[str, Annotated[str, Field(min_length=1, max_length=1000)]]]
 
 
+@lru_cache(maxsize=4)
 def parse(text: str, origin: str) -> Policy:
-    """The policy in a text. Raises PolicyError, as `load` does."""
+    """The policy in a text; the last few are remembered. Raises PolicyError, as `load` does."""
     try:
         entries = _PolicyEntries.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
