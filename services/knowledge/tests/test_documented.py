@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.model import Neighbour, Question
+from knowledge.model import NearQuestion, Question
 from knowledge.ranking.documented import documented, nearest
 from meshkit.ids import uuid7
 
@@ -36,7 +36,7 @@ def test_it_is_a_share_and_the_other_sort_has_the_rest(answered: list[float], le
 
 def test_the_ten_nearest_of_either_sort_count_each_text_once() -> None:
     neighbours = [
-        Neighbour(uuid7(), Question(f"{sort} {number}", sort), 1 - number / 20)
+        NearQuestion(uuid7(), Question(f"{sort} {number}", sort), 1 - number / 20)
         for sort, count in ((True, 12), (False, 3))
         for number in range(count)
         for _ in range(2)
@@ -48,4 +48,4 @@ def test_the_ten_nearest_of_either_sort_count_each_text_once() -> None:
 
 def test_a_text_beside_several_passages_is_as_near_as_the_nearest_of_its_vectors() -> None:
     question = Question("a blimp?", True)
-    assert nearest([Neighbour(uuid7(), question, cosine) for cosine in (0.3, 0.7, 0.5)]) == ([0.7], [])
+    assert nearest([NearQuestion(uuid7(), question, cosine) for cosine in (0.3, 0.7, 0.5)]) == ([0.7], [])

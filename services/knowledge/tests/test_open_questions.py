@@ -53,6 +53,22 @@ async def test_how_near_the_nearest_question_of_either_sort_is_is_told(start: St
     assert {match.question_similarity for match in asked.matches[1:]} <= {0}
 
 
+async def test_a_question_leads_to_its_passage_past_nearer_ones_when_it_is_answered_and_never_when_it_is_open(
+    start: Start, knowledge: Running
+) -> None:
+    parrots = "\n\n".join(f"## Parrot {number}\n\nParrot {number} is green." for number in range(45))
+    (knowledge.context / "shop.md").write_text(f"# Shop\n\n{parrots}\n\n## Invoices\n\nPaid within 30 days.\n")
+    question = "Which bird is loud after dark and keeps us awake?"
+    (knowledge.context / "one.md").write_text(f"# One\n\n## Invoices\n\n- {question}\n")
+    found = {}
+    for sort in ("context_questions", "context_open_questions"):
+        async with start(**{sort: "one.md"}) as running:
+            agent = await running.stub("agent")
+            answer = await agent.SearchPassages(SearchPassagesRequest(query=question, page_size=20))
+            found[sort] = {match.passage.heading for match in answer.matches if match.question_similarity > 0.99}
+    assert found == {"context_questions": {"Invoices"}, "context_open_questions": set()}
+
+
 async def test_where_nothing_matches_it_is_told_as_well(start: Start, filed: Running) -> None:
     async with start(**BOTH) as running:
         agent = await running.stub("agent")

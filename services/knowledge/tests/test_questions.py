@@ -1,13 +1,21 @@
 """Passages are found by the questions that customers ask, and never quoted by them."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 from services.knowledge.tests.conftest import GUIDE, Running, Start
 
 from fte.knowledge.v1.knowledge_service_pb2 import GetArticleRequest, SearchPassagesRequest
+from knowledge import store
 from knowledge.errors import DocumentMissing, QuestionsInvalid
 from knowledge.model import Section
+from knowledge.operations import Operations
+from knowledge.ranking.embed import Embedder
 from knowledge.ranking.questions import ANSWERED, QUESTION_CHARACTERS_MAX, QUESTIONS_MAX, read, require_known
 from knowledge.settings import Settings
+from meshkit.clock import SystemClock
+from meshkit.outbox import Outbox
 from meshkit.settings import SettingsError
 from meshkit.testing import settings_for
 
@@ -80,6 +88,33 @@ async def test_a_new_version_keeps_its_questions_and_the_old_one_loses_them(star
     async with start(context_questions="asked.md") as running:
         assert await known(running) == before
         assert (await best(running, RIPPED))[0] == "Repair a torn sail"
+
+
+async def test_many_starts_at_once_learn_each_question_once(
+    start: Start, asked: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Few are as many, so that each copy that learns makes the indexes anew.
+    monkeypatch.setattr(store, "_ROWS_FOR_NEW_INDEXES", 1)
+
+    (asked.context / "asked.md").write_text(f"{QUESTIONS}\n## Opening hours\n\n- when do you open\n")
+    async with AsyncExitStack() as stack:
+        embedder = await stack.enter_async_context(Embedder("all-minilm-l6-v2"))
+        copies = [Operations(asked.database, Outbox("/fte/knowledge"), SystemClock(), embedder) for _ in range(8)]
+        # Both ways round, so that they meet.
+        await asyncio.gather(
+            *(
+                copy.import_documents(asked.context, ("guide.md", "shop.md")[:: 1 - 2 * (number % 2)], "asked.md")
+                for number, copy in enumerate(copies)
+            )
+        )
+    assert [text for _, _, text in await known(asked)] == [
+        "when do you open",
+        "how much is it",
+        RIPPED,
+        "fabric broken",
+    ]
+    async with asked.database.connection() as connection:
+        assert len(await connection.fetch(store.QUERIES.get_phrasing_indexes)) == 2
 
 
 @pytest.mark.parametrize(

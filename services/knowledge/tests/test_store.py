@@ -130,6 +130,16 @@ async def test_an_open_question_lends_its_passage_no_word_and_no_nearness(connec
     assert found.asked_cosine is None
 
 
+async def test_a_vector_that_is_made_anew_keeps_the_words_of_its_passages_questions(connection: Connection) -> None:
+    (passage,) = await publish(connection, 1, ["text"], axis=0)
+    await store.put_phrasings(connection, MODEL, [passage], [(passage, 1, Question("gas blimp", True), direction(0))])
+    await connection.execute("delete from embeddings")
+    for _ in range(2):
+        await store.put_embeddings(connection, MODEL, [(passage, "0" * 64, direction(1))])
+        (found,) = (await store.find_candidates(connection, MODEL, "my blimp", direction(0), [])).found
+        assert found.shared == {"blimp"}
+
+
 @pytest.mark.parametrize("word", ["planwright.com/it's", "C:\\temp\\new", "o'neil", "a&b|!c", "x:*", "''", "\\"])
 async def test_a_word_of_signs_that_queries_are_made_of_is_a_word(connection: Connection, word: str) -> None:
     await publish(connection, 1, [f"a kite at {word} there"], axis=0)
@@ -186,6 +196,10 @@ async def test_many_questions_at_once_leave_the_indexes_as_they_were_and_are_fou
     ]
     await store.put_phrasings(connection, MODEL, [passage], questions)
     assert await connection.fetch(QUERIES.get_phrasing_indexes) == before
+    await connection.execute("set local enable_seqscan = off; set local enable_sort = off")
+    plan = await connection.fetch(f"explain {QUERIES.find_known_all_minilm_l6_v2}", direction(6))
+    for sort in ("answered", "open"):
+        assert f"phrasings_{sort}_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
     known = await store.find_known(connection, MODEL, direction(6))
     nearest = {(each.question.text, each.question.answered) for each in known if each.cosine > 0.9}
     assert nearest == {(f"q {number}", True) for number in range(6, 1201, 384)}

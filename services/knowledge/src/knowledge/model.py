@@ -118,7 +118,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class NearQuestion:
     """A known question near the one that is asked: how near (a cosine), and the passage it stands beside."""
 
     passage_id: uuid.UUID

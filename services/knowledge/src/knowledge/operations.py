@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from knowledge.ranking.documented import documented, nearest
 from knowledge.ranking.embed import Embedder
 from knowledge.wire import passage_to_name
 from meshkit.clock import Clock
-from meshkit.database import Database
+from meshkit.database import Connection, Database
 from meshkit.ids import uuid7
 from meshkit.outbox import Outbox
 
@@ -153,26 +154,33 @@ class Operations:
     async def _learn_questions(self, slug: str, asked: Mapping[str, Sequence[Question]]) -> None:
         """Has each passage of the newest version beside the questions under its heading."""
         model = self._embedder.model
+
+        async def stale(connection: Connection) -> dict[uuid.UUID, Sequence[Question]]:
+            due = {}
+            for passage in await store.list_phrasings(connection, slug, model):
+                questions = asked.get(innermost(passage.heading), ())
+                if passage.questions != list(questions):
+                    due[passage.passage_id] = questions
+            return due
+
         async with self._database.connection() as connection:
-            known = await store.list_phrasings(connection, slug, model)
-        due = {passage.passage_id: asked.get(innermost(passage.heading), ()) for passage in known}
-        stale = [each.passage_id for each in known if each.questions != list(due[each.passage_id])]
-        if not stale:
+            due = await stale(connection)
+        if not due:
             return
-        texts = list({question.text for passage in stale for question in due[passage]})
+        texts = list({question.text for questions in due.values() for question in questions})
         # Outside the transaction: it takes seconds.
         vectors = dict(zip(texts, await self._embedder.embed(texts), strict=True))
         async with self._database.transaction() as connection:
-            # One copy of the service after the other; another one may have published since.
-            await store.lock_article(connection, slug, self._clock.now())
-            newest = {each.passage_id for each in await store.list_phrasings(connection, slug, model)}
-            found = [passage for passage in stale if passage in newest]
+            await store.lock_phrasings(connection)
+            # Another copy may have learned them since; or published another version, and learns for that one itself.
+            still = (await stale(connection)).keys() & due.keys()
             phrasings = [
                 (passage, number, question, vectors[question.text])
-                for passage in found
+                for passage in still
                 for number, question in enumerate(due[passage], 1)
             ]
-            await store.put_phrasings(connection, model, found, phrasings)
+            if still:
+                await store.put_phrasings(connection, model, list(still), phrasings)
 
     async def _embed(self, passages: Sequence[Passage]) -> list[store.Embedding]:
         texts = [self._embedded_text(passage) for passage in passages]
@@ -189,16 +197,16 @@ class Operations:
         question = lexicon.corrector.mend(query)
         vector = await self._embedder.embed_question(question)
         async with self._database.connection() as connection:
-            neighbours = await store.find_known(connection, self._embedder.model, vector)
-            asked_for = {each.passage_id for each in neighbours if each.question.answered}
+            near = await store.find_known(connection, self._embedder.model, vector)
+            known_for = {each.passage_id for each in near if each.question.answered}
             candidates = await store.find_candidates(
-                connection, self._embedder.model, question, vector, list(asked_for)
+                connection, self._embedder.model, question, vector, list(known_for)
             )
             best = search.rank(candidates, lexicon.frequencies, limit)
             passages = await store.get_passages(connection, [passage_id for passage_id, _ in best])
-        asked = {each.passage_id: each.asked_cosine or 0.0 for each in candidates.found}
-        matches = tuple(Match(passages[passage_id], score, asked[passage_id]) for passage_id, score in best)
-        answered, left_open = nearest(neighbours)
+        similarities = {each.passage_id: each.asked_cosine or 0.0 for each in candidates.found}
+        matches = tuple(Match(passages[passage_id], score, similarities[passage_id]) for passage_id, score in best)
+        answered, left_open = nearest(near)
         known = documented(answered, left_open)
         return Findings(question, matches, known, max(left_open, default=0.0)), candidates.revision
 

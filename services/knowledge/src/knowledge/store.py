@@ -1,13 +1,23 @@
 """Knowledge's tables. Every query stands in `store.sql`."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from asyncpg import Record
 
-from knowledge.model import Article, Candidate, Candidates, Neighbour, Passage, PassageName, Question, Section, Vector
+from knowledge.model import (
+    Article,
+    Candidate,
+    Candidates,
+    NearQuestion,
+    Passage,
+    PassageName,
+    Question,
+    Section,
+    Vector,
+)
 from meshkit import sql
 from meshkit.database import Connection
 
@@ -20,11 +30,13 @@ Embedding: TypeAlias = tuple[uuid.UUID, str, Vector]
 Phrasing: TypeAlias = tuple[uuid.UUID, int, Question, Vector]
 """A question of a passage: its place among the passage's questions, from 1, and its vector."""
 
-# Questions written at a time, so that a time has an end (DATABASE_TIMEOUT_SECONDS).
+# Questions in one statement, so that none outlasts DATABASE_TIMEOUT_SECONDS.
 _ROWS_MAX = 500
-# From so many on it is quicker to make the indexes anew than to have each question find its place in one, which takes a
-# millisecond or two. Searches of other copies wait a second or two meanwhile.
+# From so many on, and when they are most of all, it is quicker to make the indexes anew than to have each question find
+# its place in one, which takes a millisecond or two.
 _ROWS_FOR_NEW_INDEXES = 1000
+# How long a start may wait for another copy that learns questions, and for an index of thousands of them.
+_LEARNING_SECONDS = 60.0
 
 
 class Phrased(NamedTuple):
@@ -101,11 +113,12 @@ async def get_embedded(connection: Connection, slug: str, version: int, model: s
     return {row["passage_id"]: row["sha256"] for row in rows}
 
 
-async def put_embeddings(connection: Connection, model: str, embeddings: Iterable[Embedding]) -> None:
+async def put_embeddings(connection: Connection, model: str, embeddings: Sequence[Embedding]) -> None:
     """Writes vectors of a model, in place of older ones."""
     await connection.executemany(
         QUERIES.put_embedding, [(passage, model, sha256, vector) for passage, sha256, vector in embeddings]
     )
+    await connection.execute(QUERIES.put_question_lexemes, [passage for passage, _, _ in embeddings], model)
 
 
 async def list_phrasings(connection: Connection, slug: str, model: str) -> list[Phrased]:
@@ -118,35 +131,43 @@ async def list_phrasings(connection: Connection, slug: str, model: str) -> list[
     return list(known.values())
 
 
+async def lock_phrasings(connection: Connection) -> None:
+    """Waits until no other copy of the service writes questions, and has none do so until the transaction ends."""
+    await connection.execute(QUERIES.lock_phrasings, timeout=_LEARNING_SECONDS)
+
+
 async def put_phrasings(
     connection: Connection, model: str, passages: Sequence[uuid.UUID], phrasings: Sequence[Phrasing]
 ) -> None:
-    """Has these passages beside these questions, and beside no others."""
+    """Has these passages beside these questions, and beside no others; in a transaction that has `lock_phrasings`.
+
+    Where thousands are new, searches wait until it ends, for a second or two.
+    """
     await connection.execute(QUERIES.drop_phrasings, passages, model)
     rows = [(passage, model, number, each.text, each.answered, vector) for passage, number, each, vector in phrasings]
-    anew = len(rows) >= _ROWS_FOR_NEW_INDEXES
+    anew = len(rows) >= max(_ROWS_FOR_NEW_INDEXES, await connection.fetchval(QUERIES.count_phrasings))
     indexes = await connection.fetch(QUERIES.get_phrasing_indexes) if anew else []
     for index in indexes:
         await connection.execute(index["forget"])
     for start in range(0, len(rows), _ROWS_MAX):
         await connection.executemany(QUERIES.add_phrasing, rows[start : start + _ROWS_MAX])
     for index in indexes:
-        await connection.execute(index["build"])
+        await connection.execute(index["build"], timeout=_LEARNING_SECONDS)
     await connection.execute(QUERIES.put_question_lexemes, passages, model)
 
 
-async def find_known(connection: Connection, model: str, vector: Vector) -> list[Neighbour]:
+async def find_known(connection: Connection, model: str, vector: Vector) -> list[NearQuestion]:
     """Returns the known questions nearest to this one, up to 40 of either sort, each with its passage."""
     rows = await connection.fetch(QUERIES[f"find_known_{model.replace('-', '_')}"], vector)
-    return [Neighbour(row["passage_id"], Question(row["text"], row["answered"]), row["cosine"]) for row in rows]
+    return [NearQuestion(row["passage_id"], Question(row["text"], row["answered"]), row["cosine"]) for row in rows]
 
 
 async def find_candidates(
-    connection: Connection, model: str, question: str, vector: Vector, asked_for: Sequence[uuid.UUID]
+    connection: Connection, model: str, question: str, vector: Vector, known_for: Sequence[uuid.UUID]
 ) -> Candidates:
-    """Returns the passages that may answer the question, `asked_for` among them, in no order."""
+    """Returns the passages that may answer the question, `known_for` among them, in no order."""
     query = QUERIES[f"find_candidates_{model.replace('-', '_')}"]
-    rows = await connection.fetch(query, vector, question, asked_for)
+    rows = await connection.fetch(query, vector, question, known_for)
     if not rows:
         return Candidates(frozenset(), (), await get_revision(connection))
     return Candidates(

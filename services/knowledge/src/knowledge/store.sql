@@ -113,11 +113,22 @@ where passage_id = any($1::uuid[]) and model = $2;
 insert into phrasings (passage_id, model, number, text, answered, embedding)
 values ($1, $2, $3, $4, $5, $6);
 
+-- name: lock_phrasings
+-- Nobody else writes questions until this transaction ends; searches go on.
+lock table phrasings in share row exclusive mode;
+
+-- name: count_phrasings
+-- How many questions are there, of any model?
+select count(*)
+from phrasings;
+
 -- name: get_phrasing_indexes
--- How are the indexes of the questions' vectors dropped, and how made again?
+-- How are the indexes of the questions' vectors dropped, and how made again? As the catalogue has them, so that they are
+-- defined in the migrations alone.
 select format('drop index %I.%I', schemaname, indexname) as forget, indexdef as build
 from pg_indexes
-where schemaname = current_schema() and tablename = 'phrasings' and indexdef like '% USING hnsw %';
+where schemaname = current_schema() and tablename = 'phrasings' and indexdef like '% USING hnsw %'
+order by indexname;
 
 -- name: put_question_lexemes
 -- All words of the questions that each of these passages answers, as they stand in phrasings now.

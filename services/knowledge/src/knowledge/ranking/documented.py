@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from knowledge.model import Neighbour
+from knowledge.model import NearQuestion
 
 # How much nearer a neighbour has to be to count e times as much, and how many of either sort count: chosen together,
 # see docs/decisions/0015.
@@ -11,13 +11,13 @@ _COSINE_STEP = 0.05
 _NEAREST = 10
 
 
-def nearest(neighbours: Iterable[Neighbour]) -> tuple[list[float], list[float]]:
+def nearest(near: Iterable[NearQuestion]) -> tuple[list[float], list[float]]:
     """Returns the cosines of the ten nearest answered questions and of the ten nearest open ones, nearest first.
 
     A question that stands beside several passages counts once.
     """
     by_sort: dict[bool, dict[str, float]] = {True: {}, False: {}}
-    for each in sorted(neighbours, key=lambda neighbour: -neighbour.cosine):
+    for each in sorted(near, key=lambda question: -question.cosine):
         by_sort[each.question.answered].setdefault(each.question.text, each.cosine)
     answered, left_open = (list(by_sort[sort].values())[:_NEAREST] for sort in (True, False))
     return answered, left_open
