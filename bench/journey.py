@@ -132,7 +132,8 @@ def measure() -> dict[str, Any]:
 def questions() -> list[Question]:
     """Questions that the knowledge base answers, in an order that has nothing to do with what they are about."""
     every = [*samples(CONTEXT), *more_questions()]
-    answered = [Question(each.subject or "A question", each.text) for each in every if each.ending == "reply"]
+    alone = [each for each in every if each.ending == "reply" and not each.earlier]
+    answered = [Question(each.subject or "A question", each.text) for each in alone]
     return sorted(answered, key=lambda question: hashlib.sha256(question.message.encode()).digest())
 
 

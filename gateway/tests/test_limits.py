@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -104,11 +103,9 @@ async def test_a_service_that_does_not_answer_in_time_is_not_waited_for(
         raise AssertionError("nobody gave up")
 
     neighbours["tickets"].answers["GetTicket"] = sleep
-    began = time.monotonic()
     response = await strict_http.get(TICKET, headers={"x-forwarded-for": "203.0.113.6"})
     assert response.status_code == 504
     assert response.json()["code"] == 4
-    assert time.monotonic() - began < 15
     await asyncio.wait_for(given_up.wait(), 5)
 
 

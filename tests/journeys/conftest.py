@@ -14,9 +14,9 @@ WITHOUT_CAPS = {"MESSAGES_PER_SENDER_HOUR": "0", "MESSAGES_PER_ADDRESS_HOUR": "0
 
 
 def outer_environment() -> dict[str, str]:
-    """What a process needs to run at all, and to be measured: nothing that a developer has set for a mesh."""
+    """What a process needs to run at all: nothing that a developer has set for a mesh."""
     kept = ("PATH", "HOME", "TMPDIR", "JAVA_HOME")
-    return {name: value for name, value in os.environ.items() if name in kept or name.startswith(("COV_", "COVERAGE_"))}
+    return {name: value for name, value in os.environ.items() if name in kept}
 
 
 @pytest.fixture(scope="session")

@@ -183,10 +183,8 @@ async def test_an_endpoint_that_is_slow_at_each_turn_is_ended_by_the_runs_time(
     neighbours: Neighbours, make_models: MakeModels, openai_simulator: Control
 ) -> None:
     openai_simulator.post("/faults", {"kind": "latency", "seconds": 1.2, "times": 0})
-    began = time.monotonic()
     run = await answered(neighbours, make_models(), Budget(turns=10, seconds=2.0))
     assert (run.ending, run.reason) == (Ending.ESCALATED, Reason.AGENT_FAILED)
-    assert time.monotonic() - began < 20
     assert run.steps[-1].outcome is Outcome.OK
     assert "OUT_OF_TIME" in {step.facts.get("error") for step in run.steps}
     assert run.usages[PRIMARY].requests == 1

@@ -59,6 +59,12 @@ reason = "LEGAL"
 priority = "HIGH"
 patterns.en = ["court"]
 [[rules]]
+name = "fire"
+reason = "LEGAL"
+priority = "HIGH"
+always = true
+patterns.en = ["fire"]
+[[rules]]
 name = "refund"
 reason = "REFUND_REQUEST"
 priority = "HIGH"
@@ -88,6 +94,8 @@ sentiment_below = 1.0
         ("a refund, or we meet in court", 0.69, 0.69, ["legal", "refund", "mood"]),
         # A word is what it is.
         ("a damn refund", 0.0, 0.69, ["profanity", "mood"]),
+        ("out of this, damn", 0.0, 0.0, ["profanity", "mood"]),
+        ("fire: a damn refund", 0.0, 0.69, ["fire", "profanity", "mood"]),
         # Whoever is angry has a reason: a mood makes none doubtful.
         ("a refund", 0.0, 0.5, ["refund", "mood"]),
         ("a damn refund in court", None, None, ["legal", "refund", "profanity", "mood"]),

@@ -15,7 +15,9 @@ from services.agent.tests.test_api import handle
 from agent import store
 from agent.app import build
 from agent.model import PolicyRecord
+from agent.operations.policies import Policies
 from agent.settings import Settings
+from agent.thinking import rules
 from fte.access import ACCESS
 from fte.agent.v1 import run_pb2
 from fte.agent.v1.agent_service_pb2 import (
@@ -95,6 +97,13 @@ async def version_of_run(service: Service, neighbours: Neighbours, staff: AgentS
 async def test_every_query_of_policies_fits_the_migrated_schema(database: Database) -> None:
     async with database.connection() as connection:
         await prepare_all(store.POLICY_QUERIES, connection)
+
+
+async def test_the_packaged_policy_is_made_ready_once(database: Database) -> None:
+    packaged = rules.load()
+    policies = Policies(packaged, database, SystemClock())
+    await policies.start()
+    assert policies.current() is packaged
 
 
 async def test_the_packaged_policy_is_on_record_and_in_force_after_the_first_start(

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Annotated, Any, Final, Protocol
 
@@ -126,7 +126,8 @@ class Rule:
     With `capitals_min`, the text must besides be in capitals: that share of its letters, of `letters_min` at least.
     With `row_min`, it must besides have a row of that many marks, one of them an exclamation mark. With
     `meaning_floor`, a pattern only counts where the text means the rule's reason at least that surely: its words may
-    have stood there in another sense. Where no meaning was read, patterns count by themselves.
+    have stood there in another sense. Where no meaning was read, patterns count by themselves. A rule that counts
+    `always` does so beside a surer one, too.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Rule:
     latin_below: float = 0.0
     meaning_min: float = 0.0
     meaning_floor: float = 0.0
+    always: bool = False
 
     def matches(self, said: Sequence[_Said], mood: float | None, meaning: Mapping[Reason, float]) -> bool:
         """Whether what a customer said meets the rule: one of the texts, or the mood or meaning of all together."""
@@ -179,8 +181,8 @@ class Policy:
     """A version of the rules and the kind words. `content` is the file it was read from.
 
     Few messages have two reasons, so what is found beside a sure one has to be sure itself: with `beside_min`, a rule
-    whose reason is meant less surely counts only where no other is met surely. A reason whose meaning is not read is
-    sure; a mood goes with any reason, and makes none doubtful.
+    whose reason is meant less surely counts only where no other is met surely, unless it counts `always`. A reason
+    whose meaning is not read is sure; a mood goes with any reason, and makes none doubtful.
     """
 
     def __init__(
@@ -208,7 +210,7 @@ class Policy:
         met = [rule for rule in self.rules if rule.matches(said, mood, meaning)]
         sure = [rule for rule in met if meaning.get(rule.reason, 1.0) >= self._beside_min]
         if any(not rule.sentiment_below for rule in sure):
-            met = sure
+            met = [rule for rule in met if rule.always or rule in sure]
         return Judgement(tuple(Finding(rule.name, rule.reason, rule.priority) for rule in met), mood)
 
     def findings(
@@ -223,8 +225,9 @@ class Policy:
         return f"{words.get(reason, words[OTHERWISE])}\n\n{words[WHEN]}"
 
 
+@cache
 def load(package: str = "agent.thinking", resource: str = "policy.toml") -> Policy:
-    """The policy in a file of a package. Raises PolicyError that names the entry, the rule it breaks and the mend."""
+    """The policy in a file of a package, read once. Raises PolicyError: the entry, the rule it breaks and the mend."""
     return parse(resources.files(package).joinpath(resource).read_text("utf-8"), resource)
 
 
@@ -251,6 +254,7 @@ class _RuleEntry(BaseModel):
     latin_below: _Share = 0.0
     meaning_min: _Share = 0.0
     meaning_floor: _Share = 0.0
+    always: bool = False
 
 
 class _PolicyEntries(BaseModel):
@@ -263,9 +267,8 @@ class _PolicyEntries(BaseModel):
     words: dict[str, dict[str, Annotated[str, Field(min_length=1, max_length=1000)]]]
 
 
-@lru_cache(maxsize=4)
 def parse(text: str, origin: str) -> Policy:
-    """The policy in a text; the last few are remembered. Raises PolicyError, as `load` does."""
+    """The policy in a text. Raises PolicyError, as `load` does."""
     try:
         entries = _PolicyEntries.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -278,8 +281,8 @@ def parse(text: str, origin: str) -> Policy:
     names = [rule.name for rule in entries.rules]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise PolicyError(f"{origin}: rules named twice: {', '.join(sorted(doubled))}; give each its own name")
-    every = [_rule(rule, entries.terms, origin) for rule in entries.rules]
-    return Policy(entries.version, every, entries.words, text, beside_min=entries.beside_min)
+    made = [_rule(rule, entries.terms, origin) for rule in entries.rules]
+    return Policy(entries.version, made, entries.words, text, beside_min=entries.beside_min)
 
 
 def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
@@ -311,6 +314,7 @@ def _rule(entry: _RuleEntry, terms: Mapping[str, str], origin: str) -> Rule:
         latin_below=entry.latin_below,
         meaning_min=entry.meaning_min,
         meaning_floor=entry.meaning_floor,
+        always=entry.always,
     )
 
 
