@@ -366,9 +366,12 @@ async def test_reflection_lists_and_describes_without_a_token(served: InProcess,
 
     async def questions() -> AsyncIterator[Any]:
         yield reflection_pb2.ServerReflectionRequest(list_services="")
-        yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=echo.SERVICE)
+        for symbol in (echo.SERVICE, f"{echo.SERVICE}.Say", f"{echo.SERVICE}.Shout"):
+            yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
 
-    listed, described = [answer async for answer in ask(questions())]
+    listed, described, method, unknown = [answer async for answer in ask(questions())]
     names = {each.name for each in listed.list_services_response.service}
     assert {echo.SERVICE, "grpc.health.v1.Health"} <= names
     assert described.file_descriptor_response.file_descriptor_proto
+    assert method.file_descriptor_response == described.file_descriptor_response
+    assert unknown.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]

@@ -21,6 +21,15 @@ class _Servicer(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # grp
         files = commented.file if commented is not None else ()
         self._commented = {file.name: file.SerializeToString() for file in files}
 
+    def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
+        """The file of a symbol; of a method, which Python's descriptor pool does not look up, that of its service."""
+        service, _, method = fully_qualified_name.rpartition(".")
+        try:
+            is_method = method in self._pool.FindServiceByName(service).methods_by_name
+        except KeyError:
+            is_method = False
+        return super()._file_containing_symbol(request, service if is_method else fully_qualified_name)
+
     async def ServerReflectionInfo(  # noqa: N802 - named by the contract of reflection
         self, request_iterator: AsyncIterable[Any], context: Any
     ) -> AsyncIterator[Any]:

@@ -190,6 +190,16 @@ async def test_a_replay_says_nothing_and_finds_no_difference_where_nothing_chang
         assert await connection.fetchval("select count(*) from runs") == 2
 
 
+async def test_a_replay_finds_no_difference_in_kind_words_for_thanks(
+    service: Service, staff: AgentServiceAsyncStub, neighbours: Neighbours
+) -> None:
+    filed = neighbours.desk.file("Thank you so much, that solved it!")
+    await handle(service, filed)
+    assert neighbours.desk.endings(filed)
+    replayed = await staff.ReplayConversations(agent_service_pb2.ReplayConversationsRequest())
+    assert (replayed.replayed, list(replayed.differences)) == (1, [])
+
+
 async def test_a_replay_shows_what_other_knowledge_would_change(
     service: Service, staff: AgentServiceAsyncStub, neighbours: Neighbours
 ) -> None:

@@ -103,14 +103,18 @@ class Conversation:
         """How this very run ended before, when an earlier attempt of it got as far as its command to the desk."""
         for message in self.messages:
             if message.run_id == run_id:
-                # Kind words that answer thanks stand on no passage either, but nobody has been called.
-                replied = message.cited or self.ticket.escalation_reason is None
-                return Ending.REPLIED if replied else Ending.ESCALATED
+                return Ending.REPLIED if self._is_reply(message) else Ending.ESCALATED
         return None
 
     def reply_of(self, run_id: uuid.UUID) -> Message | None:
         """The message that a run replied with; None when it did not."""
-        return next((message for message in self.messages if message.run_id == run_id and message.cited), None)
+        said = (message for message in self.messages if message.run_id == run_id)
+        return next(filter(self._is_reply, said), None)
+
+    def _is_reply(self, said: Message) -> bool:
+        """Whether what a run said was its reply, and not the words by which it handed over to a person."""
+        # Kind words that answer thanks stand on no passage either, but nobody has been called.
+        return said.cited or self.ticket.escalation_reason is None
 
     def last_question(self) -> uuid.UUID | None:
         """The customer's newest message; None when there is none."""
