@@ -95,7 +95,7 @@ async def test_many_starts_at_once_learn_each_question_once(
 ) -> None:
     # Few are as many, so that each copy that learns makes the indexes anew.
     monkeypatch.setattr(store, "_ROWS_FOR_NEW_INDEXES", 1)
-
+    documents = ("guide.md", "shop.md")
     (asked.context / "asked.md").write_text(f"{QUESTIONS}\n## Opening hours\n\n- when do you open\n")
     async with AsyncExitStack() as stack:
         embedder = await stack.enter_async_context(Embedder("all-minilm-l6-v2"))
@@ -103,7 +103,7 @@ async def test_many_starts_at_once_learn_each_question_once(
         # Both ways round, so that they meet.
         await asyncio.gather(
             *(
-                copy.import_documents(asked.context, ("guide.md", "shop.md")[:: 1 - 2 * (number % 2)], "asked.md")
+                copy.import_documents(asked.context, documents if number % 2 else documents[::-1], "asked.md")
                 for number, copy in enumerate(copies)
             )
         )

@@ -44,6 +44,12 @@ async def publish(connection: Connection, version: int, texts: list[str], axis: 
     return [passage.id for passage in passages]
 
 
+async def plan_of(connection: Connection, query: str, *arguments: object) -> str:
+    """How PostgreSQL runs a query over thousands of rows: few are read faster without any index."""
+    await connection.execute("set local enable_seqscan = off; set local enable_sort = off")
+    return "\n".join(row[0] for row in await connection.fetch(f"explain {query}", *arguments))
+
+
 async def test_every_query_fits_the_schema(connection: Connection) -> None:
     await prepare_all(QUERIES, connection)
 
@@ -85,12 +91,8 @@ async def test_only_the_newest_version_is_found_and_older_ones_are_kept(connecti
 
 async def test_the_nearest_are_found_by_the_index_of_the_model(connection: Connection) -> None:
     await publish(connection, 1, [f"text {number}" for number in range(60)], axis=0)
-    # Sixty rows are read faster without any index; thousands are not.
-    await connection.execute("set local enable_seqscan = off")
-    await connection.execute("set local enable_sort = off")
-    query = QUERIES.find_candidates_all_minilm_l6_v2
-    plan = await connection.fetch(f"explain {query}", direction(0), "kites", [])
-    assert "embeddings_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
+    plan = await plan_of(connection, QUERIES.find_candidates_all_minilm_l6_v2, direction(0), "kites", [])
+    assert "embeddings_near_all_minilm_l6_v2" in plan
     found = await store.find_candidates(connection, MODEL, "nothing of it", direction(0), [])
     assert len(found.found) == 40
 
@@ -196,21 +198,18 @@ async def test_many_questions_at_once_leave_the_indexes_as_they_were_and_are_fou
     ]
     await store.put_phrasings(connection, MODEL, [passage], questions)
     assert await connection.fetch(QUERIES.get_phrasing_indexes) == before
-    await connection.execute("set local enable_seqscan = off; set local enable_sort = off")
-    plan = await connection.fetch(f"explain {QUERIES.find_known_all_minilm_l6_v2}", direction(6))
+    plan = await plan_of(connection, QUERIES.find_known_all_minilm_l6_v2, direction(6))
     for sort in ("answered", "open"):
-        assert f"phrasings_{sort}_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
+        assert f"phrasings_{sort}_near_all_minilm_l6_v2" in plan
     known = await store.find_known(connection, MODEL, direction(6))
     nearest = {(each.question.text, each.question.answered) for each in known if each.cosine > 0.9}
     assert nearest == {(f"q {number}", True) for number in range(6, 1201, 384)}
 
 
 async def test_questions_of_either_sort_are_found_by_its_own_index(connection: Connection) -> None:
-    await connection.execute("set local enable_seqscan = off")
-    await connection.execute("set local enable_sort = off")
-    plan = await connection.fetch(f"explain {QUERIES.find_known_all_minilm_l6_v2}", direction(0))
+    plan = await plan_of(connection, QUERIES.find_known_all_minilm_l6_v2, direction(0))
     for sort in ("answered", "open"):
-        assert f"phrasings_{sort}_near_all_minilm_l6_v2" in "\n".join(row[0] for row in plan)
+        assert f"phrasings_{sort}_near_all_minilm_l6_v2" in plan
 
 
 async def test_questions_from_before_open_ones_were_known_are_answered(dsn: str) -> None:

@@ -132,13 +132,22 @@ order by indexname;
 
 -- name: put_question_lexemes
 -- All words of the questions that each of these passages answers, as they stand in phrasings now.
+-- Rows that have them are left alone: a row that is written finds its place in the index of vectors again.
+with asked as (
+    select
+        embeddings.passage_id,
+        array_to_tsvector(array(
+            select distinct lexeme
+            from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
+            where phrasings.passage_id = embeddings.passage_id and phrasings.model = $2 and phrasings.answered
+        )) as lexemes
+    from embeddings
+    where embeddings.passage_id = any($1::uuid[]) and embeddings.model = $2
+)
 update embeddings
-set question_lexemes = array_to_tsvector(array(
-    select distinct lexeme
-    from phrasings, unnest(tsvector_to_array(phrasings.lexemes)) as lexeme
-    where phrasings.passage_id = embeddings.passage_id and phrasings.model = embeddings.model and phrasings.answered
-))
-where embeddings.passage_id = any($1::uuid[]) and embeddings.model = $2;
+set question_lexemes = asked.lexemes
+from asked
+where embeddings.passage_id = asked.passage_id and embeddings.model = $2 and embeddings.question_lexemes <> asked.lexemes;
 
 -- name: get_embedded
 -- Of which texts does this model have vectors, for one version's passages?

@@ -208,9 +208,12 @@ class Policy:
         said = [each for each in map(_Said, texts) if each.text.strip()]
         mood = sentiment.score("\n".join(each.text for each in said)) if said else None
         met = [rule for rule in self.rules if rule.matches(said, mood, meaning)]
-        sure = [rule for rule in met if meaning.get(rule.reason, 1.0) >= self._beside_min]
-        if any(not rule.sentiment_below for rule in sure):
-            met = [rule for rule in met if rule.always or rule in sure]
+
+        def is_sure(rule: Rule) -> bool:
+            return meaning.get(rule.reason, 1.0) >= self._beside_min
+
+        if any(is_sure(rule) and not rule.sentiment_below for rule in met):
+            met = [rule for rule in met if rule.always or is_sure(rule)]
         return Judgement(tuple(Finding(rule.name, rule.reason, rule.priority) for rule in met), mood)
 
     def findings(
